@@ -1,0 +1,1 @@
+"""The Streamlit pages: they read published snapshots and nothing else."""

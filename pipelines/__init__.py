@@ -1,0 +1,1 @@
+"""The platform: feeds in, one customer and one ledger, effects out."""

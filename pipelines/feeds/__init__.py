@@ -1,0 +1,1 @@
+"""What comes in: the landing contract, validation, quarantine and replay."""

@@ -1,0 +1,56 @@
+"""The state database: many writers, small rows. SQLite beneath the home folder, or PostgreSQL by URL.
+
+Belongs here: the engine, its transaction rules, and the metadata that the tables of each domain register with.
+The tables themselves are declared where they are used (feeds/ledger.py, activation/outbox.py, runs.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+
+from pipelines.errors import ConfigurationError
+from pipelines.settings import Settings
+
+metadata = sa.MetaData()
+
+
+def open_state(settings: Settings) -> sa.Engine:
+    """The engine, with every registered table created. Raises ConfigurationError if the database can't be reached."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    try:
+        engine = sa.create_engine(settings.database_url)
+        if engine.dialect.name == "sqlite":
+            sa.event.listen(engine, "connect", _prepare_sqlite)
+            sa.event.listen(engine, "begin", _begin_immediate)
+        metadata.create_all(engine)
+    except (sa.exc.SQLAlchemyError, ImportError) as error:
+        where = "OMNILAKE_STATE_URL" if settings.state_url else str(settings.home / "state.db")
+        raise ConfigurationError(f"Cannot open the state database ({where}): {type(error).__name__}.") from error
+    return engine
+
+
+@contextmanager
+def state(settings: Settings) -> Iterator[sa.Engine]:
+    """`open_state`, disposed at the end."""
+    engine = open_state(settings)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # SQLAlchemy's own BEGIN IMMEDIATE below
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "secure_delete=ON", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediate(connection: sa.Connection) -> None:
+    # A deferred transaction that upgrades to a writer fails with "database is locked" whatever the time-out is.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
