@@ -17,7 +17,9 @@ from pipelines.errors import PermanentError, TransientError
 from pipelines.settings import Settings
 
 
-def connect(settings: Settings, database: Path | str = ":memory:", *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+def connect(
+    settings: Settings, database: Path | str = ":memory:", *, read_only: bool = False
+) -> duckdb.DuckDBPyConnection:
     """A connection with the memory limit, threads, spill folder and UTC that every query here runs under."""
     settings.tmp.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(

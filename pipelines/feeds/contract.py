@@ -223,9 +223,7 @@ FEEDS: dict[str, Feed] = {
                 Column("shipping_amount", "amount"),
                 Column("tax_amount", "amount"),
                 _required("paid_amount", "amount"),
-                Column(
-                    "tenders", "struct_list", children=(_required("type", "text"), _required("amount", "amount"))
-                ),
+                Column("tenders", "struct_list", children=(_required("type", "text"), _required("amount", "amount"))),
                 Column("points_used", "decimal"),
                 Column("exchange_of", "id"),
                 Column("is_test", "boolean"),
