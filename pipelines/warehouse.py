@@ -16,6 +16,8 @@ import duckdb
 from pipelines.errors import PermanentError, TransientError
 from pipelines.settings import Settings
 
+_held: set[Path] = set()
+
 
 def connect(
     settings: Settings, database: Path | str = ":memory:", *, read_only: bool = False
@@ -59,8 +61,12 @@ def open_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 def single_writer(settings: Settings) -> Iterator[None]:
     """Hold the home's writer lock; it is released by the system even when the process is killed.
 
-    Raises TransientError at once if another run holds it.
+    Re-entrant within a process: a run holds it for its whole length, each of its steps for their own.
+    Raises TransientError at once if another process holds it.
     """
+    if settings.home in _held:
+        yield
+        return
     settings.home.mkdir(parents=True, exist_ok=True)
     lock = (settings.home / ".writer.lock").open("w")
     try:
@@ -71,8 +77,10 @@ def single_writer(settings: Settings) -> Iterator[None]:
                 f"Another run is writing {settings.home}; one writer at a time. Try again when it has ended "
                 "(`omnilake status` shows it)."
             ) from error
+        _held.add(settings.home)
         yield
     finally:
+        _held.discard(settings.home)
         lock.close()
 
 

@@ -1,0 +1,56 @@
+"""Landing to raw lake: one asset a feed, taken together so that a run sees one listing of the landing folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from pipelines.assets.platform import WAREHOUSE_POOL, Platform, RunOptions
+from pipelines.feeds.contract import FEEDS
+from pipelines.feeds.load import load_landing
+from pipelines.runs import RowCounts, record_rows, start_run
+
+
+@dg.multi_asset(
+    name="ingest",
+    specs=[
+        dg.AssetSpec(
+            ["raw", feed.name],
+            group_name="landing",
+            description=f"Accepted rows of the feed {feed.name}: every version, identifiers as keyed tokens. "
+            f"One row per version of ({', '.join(('channel', *feed.key))}).",
+            kinds={"parquet"},
+            skippable=True,
+        )
+        for feed in FEEDS.values()
+    ],
+    can_subset=True,
+    pool=WAREHOUSE_POOL,
+)
+def ingest(
+    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform], options: RunOptions
+) -> Iterator[dg.MaterializeResult]:
+    """Take every new landing file of the selected feeds."""
+    feeds = [key.path[-1] for key in context.selected_asset_keys]
+    with platform.step():
+        as_of = platform.as_of(options.as_of)
+        start_run(platform.engine, context.run_id, context.job_name, as_of)
+        report = load_landing(
+            platform.settings, platform.channels, platform.engine, context.run_id, feeds, platform.progress
+        )
+        record_rows(
+            platform.engine,
+            context.run_id,
+            RowCounts(report.rows_received, report.rows_accepted, report.rows_quarantined),
+        )
+    for feed in sorted(feeds):
+        counts = report.feeds.get(feed, RowCounts())
+        yield dg.MaterializeResult(
+            asset_key=["raw", feed],
+            metadata={
+                "rows_received": counts.received,
+                "rows_accepted": counts.accepted,
+                "rows_quarantined": counts.quarantined,
+            },
+        )

@@ -1,0 +1,93 @@
+"""Jobs, their schedules, the sensor for new files, and the record of a failed run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+
+from pipelines.assets.platform import Platform
+from pipelines.feeds.contract import FEEDS
+from pipelines.feeds.landing import taken_suffixes
+from pipelines.runs import fail_run
+
+INTRADAY_FEEDS = ("orders", "order_lines", "refunds", "events")
+BACKFILL_START = "2020-01-01"
+
+
+@dg.failure_hook(required_resource_keys={"platform"})
+def record_failure(context: dg.HookContext) -> None:
+    """The run's row says that it failed and where."""
+    fail_run(context.resources.platform.engine, context.run_id, f"step {context.op.name} failed")
+
+
+def run_options(*, as_of: str = "", full_refresh: bool = False, activate: bool = True) -> dict:
+    """Run configuration of every job here."""
+    return {"resources": {"options": {"config": {
+        "as_of": as_of, "full_refresh": full_refresh, "activate": activate}}}}  # fmt: skip
+
+
+@dg.daily_partitioned_config(start_date=BACKFILL_START)
+def business_date(start: object, _end: object) -> dict:
+    """A partition of the backfill is a business date: its marts as of that day, nothing pushed."""
+    return run_options(as_of=f"{start:%Y-%m-%d}", activate=False)
+
+
+def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
+    """nightly: everything. intraday: orders and events to the marts, nothing pushed. backfill: history by date."""
+    everything = dg.AssetSelection.all()
+    pushing = dg.AssetSelection.assets(["activation", "deliveries"], ["snapshots", "current"])
+    publishing = dg.AssetSelection.assets(["snapshots", "marts"]) | pushing
+    raw = dg.AssetSelection.assets(*(["raw", name] for name in FEEDS))
+    other_feeds = dg.AssetSelection.assets(*(["raw", name] for name in FEEDS if name not in INTRADAY_FEEDS))
+    hooks = {record_failure}
+    executor = dg.in_process_executor
+    return [
+        dg.define_asset_job(
+            "nightly", everything, config=run_options(), hooks=hooks, executor_def=executor,
+            description="Feeds of every channel to published marts, then the push.",
+        ),
+        dg.define_asset_job(
+            "intraday", everything - other_feeds, config=run_options(activate=False), hooks=hooks,
+            executor_def=executor, description="Orders, refunds and events only, published without a push.",
+        ),
+        dg.define_asset_job(
+            "backfill", everything - raw - publishing, config=business_date, hooks=hooks, executor_def=executor,
+            description="Marts as of past business dates, for their history; publishes and pushes nothing.",
+        ),
+    ]  # fmt: skip
+
+
+def landing_fingerprint(landing: Path) -> str:
+    """Changes when a complete file appears, without reading any."""
+    digest = hashlib.sha256()
+    for path in sorted(landing.rglob("*")):
+        if path.name.endswith(taken_suffixes()) and path.is_file():
+            stat = path.stat()
+            digest.update(f"{path.relative_to(landing)}:{stat.st_size}:{stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def build_automation(timezone: str) -> tuple[list[dg.ScheduleDefinition], list[dg.SensorDefinition]]:
+    """Schedules in the retailer's time zone and the sensor; all are off until someone turns them on."""
+
+    @dg.sensor(name="new_landing_files", job_name="intraday", minimum_interval_seconds=60)
+    def new_landing_files(platform: dg.ResourceParam[Platform]) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        """One intraday run for each change of the landing folder."""
+        landing = platform.settings.landing
+        if not landing.is_dir():
+            yield dg.SkipReason(f"{landing} does not exist yet.")
+            return
+        yield dg.RunRequest(run_key=landing_fingerprint(landing))
+
+    schedules = [
+        dg.ScheduleDefinition(
+            name="every_night", job_name="nightly", cron_schedule="0 4 * * *", execution_timezone=timezone
+        ),
+        dg.ScheduleDefinition(
+            name="every_half_hour", job_name="intraday", cron_schedule="*/30 8-23 * * *", execution_timezone=timezone
+        ),
+    ]
+    return schedules, [new_landing_files]

@@ -1,0 +1,58 @@
+"""Warehouse to marts: the dbt project as assets, its data tests as asset checks, the models' output beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+
+from pipelines.assets.platform import WAREHOUSE_POOL, Platform, RunOptions
+from pipelines.dbt import dbt_environment
+from pipelines.recommendations import write_recommendations
+from pipelines.warehouse import open_warehouse
+
+
+class Translator(DagsterDbtTranslator):
+    """Groups are the dbt schemas: staging, intermediate, marts."""
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        return dbt_resource_props.get("config", {}).get("schema") or super().get_group_name(dbt_resource_props)
+
+
+def build_dbt_assets(manifest: Path, target_path: Path) -> dg.AssetsDefinition:
+    """The dbt models of the manifest as one set of assets."""
+
+    @dbt_assets(manifest=manifest, name="dbt", dagster_dbt_translator=Translator(), pool=WAREHOUSE_POOL)
+    def dbt(
+        context: dg.AssetExecutionContext,
+        platform: dg.ResourceParam[Platform],
+        options: RunOptions,
+        dbt_cli: DbtCliResource,
+    ) -> Iterator[Any]:
+        arguments = ["build", *(["--full-refresh"] if options.full_refresh else [])]
+        with platform.step(), dbt_environment(platform.settings):
+            platform.progress("dbt: building and testing the marts")
+            yield from dbt_cli.cli(arguments, context=context, target_path=target_path).stream()
+
+    return dbt
+
+
+@dg.asset(
+    key=["marts", "recommendations"],
+    group_name="models",
+    deps=[["marts", "order_events"], ["marts", "customers"], ["marts", "products"]],
+    kinds={"duckdb", "scikitlearn"},
+    pool=WAREHOUSE_POOL,
+)
+def recommendations(
+    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform], options: RunOptions
+) -> dg.MaterializeResult:
+    """What to show each customer next, with a reason. One row per (customer_id, rank)."""
+    with platform.step():
+        platform.progress("recommend: item-item scores for every customer")
+        with open_warehouse(platform.settings) as connection:
+            rows = write_recommendations(connection, platform.as_of(options.as_of), platform.channels.language)
+    return dg.MaterializeResult(metadata={"dagster/row_count": rows})
