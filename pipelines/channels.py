@@ -17,6 +17,7 @@ from pipelines.feeds.currencies import CURRENCIES
 from pipelines.settings import Settings
 
 KINDS = ("pc_web", "h5", "mini_program", "app", "pos", "kiosk", "marketplace", "social", "live")
+LANGUAGES = ("zh", "en")
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,14 @@ class Channel:
 
 @dataclass(frozen=True)
 class Channels:
-    """The whole file. `channels` by id, in the order of the file."""
+    """The whole file. `channels` by id, in the order of the file; `language` is the shoppers' (zh or en)."""
 
     path: Path
     reporting_currency: str
     timezone: str
     channels: dict[str, Channel]
     promote_attributes: tuple[str, ...] = ()
+    language: str = "zh"
 
 
 def find_channels_file(settings: Settings) -> Path:
@@ -80,7 +82,10 @@ def load_channels(settings: Settings) -> Channels:
         if channel.id in channels:
             raise ConfigurationError(f"{path}: channel {channel.id!r} is defined twice.")
         channels[channel.id] = channel
-    return Channels(path, currency, timezone, channels, _names(path, "promote_attributes", content))
+    language = content.get("language", "zh")
+    if language not in LANGUAGES:
+        raise ConfigurationError(f"{path}: language is {language!r}; choose one of {', '.join(LANGUAGES)}.")
+    return Channels(path, currency, timezone, channels, _names(path, "promote_attributes", content), language)
 
 
 _KNOWN = {

@@ -28,7 +28,7 @@ def build_defs(settings: Settings, platform: Platform | None = None, **resources
     """
     platform = platform or Platform(settings)
     dbt = build_dbt_assets(ensure_manifest(settings), settings.dbt_target)
-    marts = sorted(key for key in dbt.keys if key.path[0] == "marts") + [recommendations.key]
+    marts = [*sorted(key for key in dbt.keys if key.path[0] == "marts"), recommendations.key]
     schedules, sensors = build_automation(platform.channels.timezone)
     given: Mapping[str, Any] = {
         "platform": platform,

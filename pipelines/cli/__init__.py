@@ -1,0 +1,66 @@
+"""The command line: arguments in, one call of the platform, words or data out.
+
+Heavy libraries are imported inside the commands that need them, so that `omnilake --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from pipelines.cli.base import HomeGroup
+from pipelines.cli.data import demo, import_command, run, simulate
+from pipelines.cli.operate import bench, dagster, dashboard, doctor, push, status
+from pipelines.cli.read import explain, quarantine, query, reconcile, segments
+from pipelines.errors import OmnilakeError
+
+
+@click.group(cls=HomeGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="omnilake")
+def cli() -> None:
+    """omnilake: every channel in one lakehouse, one customer, one ledger, and back to the channels."""
+
+
+for command in (
+    demo, simulate, import_command, run, query, segments, push, explain, quarantine, reconcile, status, doctor,
+    dashboard, dagster, bench,
+):  # fmt: skip
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Exit code 0 done; 1 it failed, in one clear line on stderr; 2 wrong usage or configuration."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except OmnilakeError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - the reader has gone, say nothing more
+        sys.exit(0)
+    except Exception as error:  # noqa: BLE001 - the last resort keeps a stack trace away from the user
+        click.echo(f"Error: unexpected {type(error).__name__}; details in {_write_crash_report()}", err=True)
+        sys.exit(1)
+
+
+def _write_crash_report() -> Path:
+    """The stack trace without the error's own message, which may quote data."""
+    folder = Path(os.environ.get("OMNILAKE_HOME", "data")).resolve() / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    report = folder / f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S}.log"
+    kind, error, trace = sys.exc_info()
+    lines = traceback.format_tb(trace)
+    report.write_text(f"{kind.__name__ if kind else error}\n{''.join(lines)}", encoding="utf-8")
+    return report

@@ -1,0 +1,137 @@
+"""Commands that read: query, segments, explain, quarantine, reconcile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pipelines.cli.base import HomeCommand, HomeGroup, print_dicts, print_rows, say, settings_of
+
+JSON = click.option("--json", "as_json", is_flag=True, help="An array of objects.")
+
+
+@click.command(cls=HomeCommand)
+@click.argument("sql")
+@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@click.pass_context
+def query(context: click.Context, sql: str, form: str) -> None:
+    """Run read-only SQL on the current snapshot, such as "from marts.customers limit 5"."""
+    from pipelines.query import stream_query
+
+    with stream_query(settings_of(context), sql) as (columns, rows):
+        print_rows(columns, rows, form)
+
+
+@click.group(cls=HomeGroup)
+def segments() -> None:
+    """Marketers' segments."""
+
+
+@segments.command(name="list")
+@JSON
+@click.pass_context
+def segments_list(context: click.Context, as_json: bool) -> None:
+    """Name, customers and definition of every segment."""
+    from pipelines.activation.exports import list_segments
+    from pipelines.warehouse import open_snapshot
+
+    with open_snapshot(settings_of(context)) as connection:
+        print_dicts(list_segments(connection), ("name", "customers", "definition"), as_json)
+
+
+@segments.command(name="export")
+@click.argument("name")
+@click.option("--format", "form", type=click.Choice(["csv", "parquet", "xlsx"]), required=True)
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--fields", metavar="A,B,…", help="Columns, comma-separated; name, phone and email need --purpose.")
+@click.option("--hash", "hash_algorithm", type=click.Choice(["sha256"]), help="Hash phone and e-mail for ad platforms.")
+@click.option("--purpose", help="Why personal data is exported; it is logged.")
+@click.pass_context
+def segments_export(
+    context: click.Context,
+    name: str,
+    form: str,
+    out: Path,
+    fields: str | None,
+    hash_algorithm: str | None,
+    purpose: str | None,
+) -> None:
+    """Write the customers of a segment to a file."""
+    from pipelines.activation.command import run_export
+
+    receipt = run_export(settings_of(context), name, form, out, fields, hash_algorithm, purpose)
+    say(receipt)
+
+
+@click.group(cls=HomeGroup)
+def explain() -> None:
+    """Why something is as it is."""
+
+
+@explain.command(name="customer")
+@click.argument("customer_id", metavar="ID")
+@click.pass_context
+def explain_customer(context: click.Context, customer_id: str) -> None:
+    """Why a customer is one person: memberships, links, what was blocked, merges."""
+    from pipelines.identity.explain import explain_customer as words
+    from pipelines.warehouse import open_snapshot
+
+    with open_snapshot(settings_of(context)) as connection:
+        click.echo(words(connection, customer_id))
+
+
+@explain.command(name="delivery")
+@click.argument("delivery_id", metavar="ID")
+@click.pass_context
+def explain_delivery(context: click.Context, delivery_id: str) -> None:
+    """Why a delivery happened, or did not."""
+    from pipelines.activation.explain import explain_delivery as words
+    from pipelines.state import state
+
+    with state(settings_of(context)) as engine:
+        click.echo(words(engine, delivery_id))
+
+
+@click.group(cls=HomeGroup)
+def quarantine() -> None:
+    """Rejected rows."""
+
+
+@quarantine.command(name="list")
+@JSON
+@click.pass_context
+def quarantine_list(context: click.Context, as_json: bool) -> None:
+    """Where each rejected row came from and why it was rejected; never its value."""
+    from pipelines.feeds.quarantine import list_quarantine
+    from pipelines.state import state
+
+    settings = settings_of(context)
+    with state(settings) as engine:
+        table = list_quarantine(settings, engine)
+    rows = (row for batch in table.to_batches() for row in zip(*(column.to_pylist() for column in batch), strict=True))
+    print_rows(table.column_names, rows, "json" if as_json else "table")
+
+
+@quarantine.command(name="replay")
+@click.option("--landing", metavar="LANDING", help="The landing folder [default: HOME/landing].")
+@click.option("--config", metavar="CHANNELS_YML", help="channels.yml [default: HOME/reference/channels.yml].")
+@click.pass_context
+def quarantine_replay(context: click.Context, landing: str | None, config: str | None) -> None:
+    """Take the rejected rows again after a fix; the next run brings them to the marts."""
+    from pipelines.quarantine_replay import replay
+
+    click.echo(replay(settings_of(context, landing, config)))
+
+
+@click.command(cls=HomeCommand)
+@JSON
+@click.pass_context
+def reconcile(context: click.Context, as_json: bool) -> None:
+    """Check that everything adds up: files, marts and ledger, audience and outcomes. Exit 1 if not."""
+    from pipelines.reconcile import reconcile as run_checks
+
+    checks = run_checks(settings_of(context))
+    print_dicts([vars(check) for check in checks], ("name", "expected", "actual", "ok", "detail"), as_json)
+    if not all(check.ok for check in checks):
+        context.exit(1)

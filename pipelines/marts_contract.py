@@ -1,0 +1,48 @@
+"""Tables and columns that readers of a snapshot may rely on; names here only grow."""
+
+from __future__ import annotations
+
+from pipelines.settings import Settings
+from pipelines.warehouse import open_snapshot
+
+MARTS: dict[str, tuple[str, ...]] = {
+    name: tuple(columns.split())
+    for name, columns in {
+        "customers": "customer_id first_seen_at last_seen_at n_members n_channels home_store_id level is_staff "
+        "consent_marketing first_order_at last_order_at first_channel preferred_channel preferred_store_id "
+        "preferred_category",
+        "customer_identities": "customer_id channel kind identity first_seen_at last_seen_at n_sources is_blocked reason",
+        "customer_merges": "at kind from_customer_id into_customer_id cause evidence",
+        "orders": "channel order_id customer_id store_id fulfil_store_id fulfilment status ordered_at business_date "
+        "currency gross_amount discount_amount net_amount refunded_amount is_qualified is_test is_staff "
+        "is_first_order campaign_id",
+        "order_events": "event_id channel order_id line_id kind at business_date sku store_id customer_id quantity "
+        "gross_amount discount_amount net_amount tax_amount cost_amount",
+        "sales_daily": "business_date channel store_id gross_amount discount_amount net_amount net_amount_cohort "
+        "orders paid_orders quantity customers new_customers member_net_amount",
+        "category_daily": "business_date channel store_id category net_amount net_amount_cohort quantity cost_amount",
+        "customer_rfm": "customer_id snapshot_date recency_days frequency monetary r_score f_score m_score segment "
+        "lifecycle previous_segment",
+        "customer_tags": "customer_id tag value since source",
+        "segment_members": "segment customer_id since",
+        "recommendations": "customer_id rank sku score reason strategy store_id as_of",
+        "activation_log": "delivery_id destination operation customer_id subject decided_at state reason attempts "
+        "idempotency_key",
+        "batches": "batch_id run_id channel feed file rows_received rows_accepted rows_quarantined taken_at",
+        "runs": "run_id started_at finished_at as_of status rows_received rows_accepted rows_quarantined snapshot_id",
+        "quarantine": "quarantine_id channel feed file line column_name reason received_at replayed_at",
+    }.items()
+}
+
+
+def missing_columns(settings: Settings) -> list[str]:
+    """`table.column` of everything the current snapshot lacks; empty when the contract holds."""
+    with open_snapshot(settings) as connection:
+        present = set(
+            connection.execute(
+                "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'marts'"
+            ).fetchall()
+        )
+    return [
+        f"{table}.{column}" for table, columns in MARTS.items() for column in columns if (table, column) not in present
+    ]

@@ -1,0 +1,118 @@
+"""The nightly job in this process: the same Dagster job as in the UI, with progress for people and one line at the end."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from pipelines.errors import PermanentError
+from pipelines.keys import ensure_keys
+from pipelines.runs import runs
+from pipelines.settings import REPOSITORY, Settings
+from pipelines.warehouse import single_writer
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run took in and published."""
+
+    run_id: str
+    as_of: date
+    rows_received: int
+    rows_accepted: int
+    rows_quarantined: int
+    snapshot_id: str
+
+    def line(self) -> str:
+        """One line for people."""
+        return (
+            f"Run {self.run_id[:8]} as of {self.as_of}: {self.rows_received:,} rows received, "
+            f"{self.rows_accepted:,} accepted, {self.rows_quarantined:,} quarantined; published {self.snapshot_id}."
+        )
+
+
+def run_nightly(
+    settings: Settings,
+    as_of: date | None,
+    full_refresh: bool,
+    activate: bool,
+    progress: Callable[[str], None],
+) -> RunSummary:
+    """Run the job to its end.
+
+    Raises ConfigurationError before anything starts, TransientError if another run holds the home, and PermanentError
+    with the failed step and its reason.
+    """
+    with single_writer(settings):
+        from pipelines.assets.platform import Platform
+
+        platform = Platform(settings, progress)
+        channels = platform.channels  # a wrong channels.yml stops here, before Dagster starts
+        if ensure_keys(settings):
+            progress(f"keys: made {settings.key_file} (keep a copy in a safe place; without it the vault is lost)")
+        progress(f"start: {len(channels.channels)} channels of {channels.path}")
+        run_id = str(uuid.uuid4())
+        _execute(platform, run_id, as_of, full_refresh, activate)
+        with platform.engine.connect() as connection:
+            row = connection.execute(sa.select(runs).where(runs.c.run_id == run_id)).mappings().one()
+        platform.engine.dispose()
+    return RunSummary(
+        run_id,
+        row["as_of"],
+        row["rows_received"],
+        row["rows_accepted"],
+        row["rows_quarantined"],
+        row["snapshot_id"],
+    )
+
+
+def prepare_dagster_home(settings: Settings) -> Path:
+    """HOME/dagster with the project's dagster.yaml."""
+    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(REPOSITORY / "dagster.yaml", settings.dagster_home / "dagster.yaml")
+    return settings.dagster_home
+
+
+def _execute(platform: object, run_id: str, as_of: date | None, full_refresh: bool, activate: bool) -> None:
+    import dagster as dg
+
+    from pipelines.assets.jobs import run_options
+    from pipelines.assets.platform import Platform
+    from pipelines.definitions import build_defs
+
+    assert isinstance(platform, Platform)  # noqa: S101 - narrows the type; the class needs Dagster, imported late
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    job = build_defs(platform.settings, platform).resolve_job_def("nightly")
+    options = run_options(as_of=as_of.isoformat() if as_of else "", full_refresh=full_refresh, activate=activate)
+    with dg.DagsterInstance.from_config(str(prepare_dagster_home(platform.settings))) as instance:
+        result = job.execute_in_process(run_config=options, instance=instance, raise_on_error=False, run_id=run_id)
+    if not result.success:
+        raise PermanentError(_reason(result, platform.settings))
+
+
+def _reason(result: object, settings: Settings) -> str:
+    import dagster as dg
+
+    assert isinstance(result, dg.ExecuteInProcessResult)  # noqa: S101 - narrows the type
+    log = settings.logs / "dagster.log"
+    for event in result.all_events:
+        if event.is_step_failure:
+            failure = event.step_failure_data
+            if failure.user_failure_data and failure.user_failure_data.description:
+                return f"Step {event.step_key}: {failure.user_failure_data.description}"
+            cause = failure.error.cause if failure.error and failure.error.cause else failure.error
+            words = (cause.message if cause else "no reason given").strip().splitlines()[0]
+            return f"Step {event.step_key} failed: {words} Details in {log}"
+    failed = [
+        f"{check.asset_key.to_user_string()}: {check.check_name}"
+        for check in result.get_asset_check_evaluations()
+        if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR
+    ]
+    return f"Checks failed: {', '.join(failed) or 'none recorded'}. Details in {log}"
