@@ -11,7 +11,8 @@ MARTS: dict[str, tuple[str, ...]] = {
         "customers": "customer_id first_seen_at last_seen_at n_members n_channels home_store_id level is_staff "
         "consent_marketing first_order_at last_order_at first_channel preferred_channel preferred_store_id "
         "preferred_category",
-        "customer_identities": "customer_id channel kind identity first_seen_at last_seen_at n_sources is_blocked reason",
+        "customer_identities": "customer_id channel kind identity first_seen_at last_seen_at n_sources is_blocked "
+        "reason",
         "customer_merges": "at kind from_customer_id into_customer_id cause evidence",
         "orders": "channel order_id customer_id store_id fulfil_store_id fulfilment status ordered_at business_date "
         "currency gross_amount discount_amount net_amount refunded_amount is_qualified is_test is_staff "

@@ -1,4 +1,4 @@
-"""The nightly job in this process: the same Dagster job as in the UI, with progress for people and one line at the end."""
+"""The nightly job in this process: the same Dagster job as in the UI, with progress for people."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -17,6 +18,11 @@ from pipelines.keys import ensure_keys
 from pipelines.runs import runs
 from pipelines.settings import REPOSITORY, Settings
 from pipelines.warehouse import single_writer
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from pipelines.assets.platform import Platform
 
 
 @dataclass(frozen=True)
@@ -80,14 +86,12 @@ def prepare_dagster_home(settings: Settings) -> Path:
     return settings.dagster_home
 
 
-def _execute(platform: object, run_id: str, as_of: date | None, full_refresh: bool, activate: bool) -> None:
+def _execute(platform: Platform, run_id: str, as_of: date | None, full_refresh: bool, activate: bool) -> None:
     import dagster as dg
 
     from pipelines.assets.jobs import run_options
-    from pipelines.assets.platform import Platform
     from pipelines.definitions import build_defs
 
-    assert isinstance(platform, Platform)  # noqa: S101 - narrows the type; the class needs Dagster, imported late
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     job = build_defs(platform.settings, platform).resolve_job_def("nightly")
     options = run_options(as_of=as_of.isoformat() if as_of else "", full_refresh=full_refresh, activate=activate)
@@ -97,10 +101,9 @@ def _execute(platform: object, run_id: str, as_of: date | None, full_refresh: bo
         raise PermanentError(_reason(result, platform.settings))
 
 
-def _reason(result: object, settings: Settings) -> str:
-    import dagster as dg
+def _reason(result: dg.ExecuteInProcessResult, settings: Settings) -> str:
+    from dagster import AssetCheckSeverity
 
-    assert isinstance(result, dg.ExecuteInProcessResult)  # noqa: S101 - narrows the type
     log = settings.logs / "dagster.log"
     for event in result.all_events:
         if event.is_step_failure:
@@ -113,6 +116,6 @@ def _reason(result: object, settings: Settings) -> str:
     failed = [
         f"{check.asset_key.to_user_string()}: {check.check_name}"
         for check in result.get_asset_check_evaluations()
-        if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR
+        if not check.passed and check.severity == AssetCheckSeverity.ERROR
     ]
     return f"Checks failed: {', '.join(failed) or 'none recorded'}. Details in {log}"

@@ -18,6 +18,7 @@ from pipelines.cli.data import demo, import_command, run, simulate
 from pipelines.cli.operate import bench, dagster, dashboard, doctor, push, status
 from pipelines.cli.read import explain, quarantine, query, reconcile, segments
 from pipelines.errors import OmnilakeError
+from pipelines.settings import load_settings
 
 
 @click.group(cls=HomeGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,6 +37,7 @@ for command in (
 def main() -> None:
     """Exit code 0 done; 1 it failed, in one clear line on stderr; 2 wrong usage or configuration."""
     try:
+        HomeGroup.chosen_home = None
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
@@ -51,16 +53,15 @@ def main() -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - the reader has gone, say nothing more
         sys.exit(0)
     except Exception as error:  # noqa: BLE001 - the last resort keeps a stack trace away from the user
-        click.echo(f"Error: unexpected {type(error).__name__}; details in {_write_crash_report()}", err=True)
+        click.echo(f"Error: unexpected {type(error).__name__}; details in {_write_crash_report(error)}", err=True)
         sys.exit(1)
 
 
-def _write_crash_report() -> Path:
+def _write_crash_report(error: Exception) -> Path:
     """The stack trace without the error's own message, which may quote data."""
-    folder = Path(os.environ.get("OMNILAKE_HOME", "data")).resolve() / "logs"
+    folder = load_settings(HomeGroup.chosen_home).logs
     folder.mkdir(parents=True, exist_ok=True)
     report = folder / f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S}.log"
-    kind, error, trace = sys.exc_info()
-    lines = traceback.format_tb(trace)
-    report.write_text(f"{kind.__name__ if kind else error}\n{''.join(lines)}", encoding="utf-8")
+    lines = traceback.format_tb(error.__traceback__)
+    report.write_text(f"{type(error).__name__}\n{''.join(lines)}", encoding="utf-8")
     return report

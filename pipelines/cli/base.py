@@ -19,9 +19,9 @@ import click
 from pipelines.settings import Settings, load_settings
 
 
-def _keep_home(context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+def _keep_home(_context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
     if value is not None:
-        context.find_root().meta["home"] = value
+        HomeGroup.chosen_home = value
 
 
 def home_option() -> click.Option:
@@ -44,9 +44,10 @@ class HomeCommand(click.Command):
 
 
 class HomeGroup(click.Group):
-    """A group whose commands all take `--home`."""
+    """A group whose commands all take `--home`. `chosen_home` is what this invocation was given."""
 
     command_class = HomeCommand
+    chosen_home: str | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -56,9 +57,9 @@ class HomeGroup(click.Group):
 HomeGroup.group_class = HomeGroup
 
 
-def settings_of(context: click.Context, landing: str | None = None, config: str | None = None) -> Settings:
+def chosen_settings(landing: str | None = None, config: str | None = None) -> Settings:
     """The settings of the home that the command line names."""
-    return load_settings(context.find_root().meta.get("home"), landing, config)
+    return load_settings(HomeGroup.chosen_home, landing, config)
 
 
 def business_date(_context: click.Context, _parameter: click.Parameter, value: str | None) -> date | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pipelines.cli.base import HomeCommand, business_date, existing_path, progress, say, settings_of
+from pipelines.cli.base import HomeCommand, business_date, chosen_settings, existing_path, progress, say
 
 POSITIVE = click.IntRange(min=1)
 
@@ -17,12 +17,11 @@ POSITIVE = click.IntRange(min=1)
 @click.option("--days", type=POSITIVE, default=180, show_default=True, help="Days of history.")
 @click.option("--seed", type=int, default=7, show_default=True)
 @click.option("--no-serve", is_flag=True, help="Leave the dashboards closed.")
-@click.pass_context
-def demo(context: click.Context, customers: int, days: int, seed: int, no_serve: bool) -> None:
+def demo(customers: int, days: int, seed: int, no_serve: bool) -> None:
     """Simulate a retailer, run the nightly job on it, show what it found, open the dashboards."""
     from pipelines.demo import run_demo
 
-    settings = settings_of(context)
+    settings = chosen_settings()
     run_demo(settings, customers, days, seed, progress=say)
     if not no_serve:
         from dashboards.launch import launch
@@ -67,9 +66,7 @@ def import_command(dataset: str, source: Path | None, out: Path) -> None:
 @click.option("--as-of", callback=business_date, metavar="DATE", help="Last business date [default: yesterday].")
 @click.option("--full-refresh", is_flag=True, help="Rebuild what is otherwise kept up incrementally.")
 @click.option("--no-activate", is_flag=True, help="Publish, but push nothing.")
-@click.pass_context
 def run(
-    context: click.Context,
     landing: str | None,
     config: str | None,
     as_of: date | None,
@@ -79,6 +76,6 @@ def run(
     """Run the nightly job once, in this process, through Dagster."""
     from pipelines.nightly import run_nightly
 
-    settings = settings_of(context, landing, config)
+    settings = chosen_settings(landing, config)
     summary = run_nightly(settings, as_of, full_refresh, not no_activate, progress=say)
     click.echo(summary.line())

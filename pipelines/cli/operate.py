@@ -6,7 +6,7 @@ import json
 
 import click
 
-from pipelines.cli.base import HomeCommand, plain, print_dicts, progress, settings_of
+from pipelines.cli.base import HomeCommand, chosen_settings, plain, print_dicts, progress
 
 PORT = click.IntRange(1, 65535)
 
@@ -15,23 +15,21 @@ PORT = click.IntRange(1, 65535)
 @click.option("--destination", metavar="NAME", help="Only this destination.")
 @click.option("--dry-run", is_flag=True, help="Show creates, updates and deletes; write nothing outside.")
 @click.option("--json", "as_json", is_flag=True)
-@click.pass_context
-def push(context: click.Context, destination: str | None, dry_run: bool, as_json: bool) -> None:
+def push(destination: str | None, dry_run: bool, as_json: bool) -> None:
     """Bring tags, recommendations and coupons of the current snapshot to the destinations."""
     from pipelines.activation.command import run_push
 
-    report = run_push(settings_of(context), destination, dry_run, progress())
+    report = run_push(chosen_settings(), destination, dry_run, progress())
     print_dicts(report.rows(), report.columns, as_json)
 
 
 @click.command(cls=HomeCommand)
 @click.option("--json", "as_json", is_flag=True)
-@click.pass_context
-def status(context: click.Context, as_json: bool) -> None:
+def status(as_json: bool) -> None:
     """Show the last runs and how fresh each channel's feeds are."""
     from pipelines.status import feed_freshness, last_runs
 
-    settings = settings_of(context)
+    settings = chosen_settings()
     runs, feeds = last_runs(settings), feed_freshness(settings)
     if as_json:
         click.echo(
@@ -51,7 +49,7 @@ def doctor(context: click.Context, as_json: bool) -> None:
     """Check configuration, secrets, versions and disk; say what to do about each fault."""
     from pipelines.doctor import examine
 
-    findings = examine(settings_of(context))
+    findings = examine(chosen_settings())
     print_dicts([vars(finding) for finding in findings], ("check", "ok", "found", "remedy"), as_json)
     if not all(finding.ok for finding in findings):
         context.exit(1)
@@ -59,29 +57,26 @@ def doctor(context: click.Context, as_json: bool) -> None:
 
 @click.command(cls=HomeCommand)
 @click.option("--port", type=PORT, default=8501, show_default=True)
-@click.pass_context
-def dashboard(context: click.Context, port: int) -> None:
+def dashboard(port: int) -> None:
     """Open the pages."""
     from dashboards.launch import launch
 
-    launch(settings_of(context), port, open_browser=True)
+    launch(chosen_settings(), port, open_browser=True)
 
 
 @click.command(cls=HomeCommand)
 @click.option("--port", type=PORT, default=3000, show_default=True)
-@click.pass_context
-def dagster(context: click.Context, port: int) -> None:
+def dagster(port: int) -> None:
     """Open Dagster's own UI on this home's definitions."""
     from pipelines.dagster_ui import open_ui
 
-    open_ui(settings_of(context), port)
+    open_ui(chosen_settings(), port)
 
 
 @click.command(cls=HomeCommand)
 @click.option("--orders", type=click.IntRange(min=1000), default=100_000, show_default=True)
-@click.pass_context
-def bench(context: click.Context, orders: int) -> None:
+def bench(orders: int) -> None:
     """Measure this machine: ratios against a baseline in the same run, as JSON."""
     from pipelines.bench import run_bench
 
-    click.echo(json.dumps(plain(run_bench(settings_of(context), orders, progress=progress())), indent=2))
+    click.echo(json.dumps(plain(run_bench(chosen_settings(), orders, progress=progress())), indent=2))

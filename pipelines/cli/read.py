@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipelines.cli.base import HomeCommand, HomeGroup, print_dicts, print_rows, say, settings_of
+from pipelines.cli.base import HomeCommand, HomeGroup, chosen_settings, print_dicts, print_rows, say
 
 JSON = click.option("--json", "as_json", is_flag=True, help="An array of objects.")
 
@@ -14,12 +14,11 @@ JSON = click.option("--json", "as_json", is_flag=True, help="An array of objects
 @click.command(cls=HomeCommand)
 @click.argument("sql")
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
-@click.pass_context
-def query(context: click.Context, sql: str, form: str) -> None:
+def query(sql: str, form: str) -> None:
     """Run read-only SQL on the current snapshot, such as "from marts.customers limit 5"."""
     from pipelines.query import stream_query
 
-    with stream_query(settings_of(context), sql) as (columns, rows):
+    with stream_query(chosen_settings(), sql) as (columns, rows):
         print_rows(columns, rows, form)
 
 
@@ -30,13 +29,12 @@ def segments() -> None:
 
 @segments.command(name="list")
 @JSON
-@click.pass_context
-def segments_list(context: click.Context, as_json: bool) -> None:
+def segments_list(as_json: bool) -> None:
     """Name, customers and definition of every segment."""
     from pipelines.activation.exports import list_segments
     from pipelines.warehouse import open_snapshot
 
-    with open_snapshot(settings_of(context)) as connection:
+    with open_snapshot(chosen_settings()) as connection:
         print_dicts(list_segments(connection), ("name", "customers", "definition"), as_json)
 
 
@@ -47,9 +45,7 @@ def segments_list(context: click.Context, as_json: bool) -> None:
 @click.option("--fields", metavar="A,B,…", help="Columns, comma-separated; name, phone and email need --purpose.")
 @click.option("--hash", "hash_algorithm", type=click.Choice(["sha256"]), help="Hash phone and e-mail for ad platforms.")
 @click.option("--purpose", help="Why personal data is exported; it is logged.")
-@click.pass_context
 def segments_export(
-    context: click.Context,
     name: str,
     form: str,
     out: Path,
@@ -60,7 +56,7 @@ def segments_export(
     """Write the customers of a segment to a file."""
     from pipelines.activation.command import run_export
 
-    receipt = run_export(settings_of(context), name, form, out, fields, hash_algorithm, purpose)
+    receipt = run_export(chosen_settings(), name, form, out, fields, hash_algorithm, purpose)
     say(receipt)
 
 
@@ -71,25 +67,23 @@ def explain() -> None:
 
 @explain.command(name="customer")
 @click.argument("customer_id", metavar="ID")
-@click.pass_context
-def explain_customer(context: click.Context, customer_id: str) -> None:
+def explain_customer(customer_id: str) -> None:
     """Why a customer is one person: memberships, links, what was blocked, merges."""
     from pipelines.identity.explain import explain_customer as words
     from pipelines.warehouse import open_snapshot
 
-    with open_snapshot(settings_of(context)) as connection:
+    with open_snapshot(chosen_settings()) as connection:
         click.echo(words(connection, customer_id))
 
 
 @explain.command(name="delivery")
 @click.argument("delivery_id", metavar="ID")
-@click.pass_context
-def explain_delivery(context: click.Context, delivery_id: str) -> None:
+def explain_delivery(delivery_id: str) -> None:
     """Why a delivery happened, or did not."""
     from pipelines.activation.explain import explain_delivery as words
     from pipelines.state import state
 
-    with state(settings_of(context)) as engine:
+    with state(chosen_settings()) as engine:
         click.echo(words(engine, delivery_id))
 
 
@@ -100,13 +94,12 @@ def quarantine() -> None:
 
 @quarantine.command(name="list")
 @JSON
-@click.pass_context
-def quarantine_list(context: click.Context, as_json: bool) -> None:
+def quarantine_list(as_json: bool) -> None:
     """Where each rejected row came from and why it was rejected; never its value."""
     from pipelines.feeds.quarantine import list_quarantine
     from pipelines.state import state
 
-    settings = settings_of(context)
+    settings = chosen_settings()
     with state(settings) as engine:
         table = list_quarantine(settings, engine)
     rows = (row for batch in table.to_batches() for row in zip(*(column.to_pylist() for column in batch), strict=True))
@@ -116,12 +109,11 @@ def quarantine_list(context: click.Context, as_json: bool) -> None:
 @quarantine.command(name="replay")
 @click.option("--landing", metavar="LANDING", help="The landing folder [default: HOME/landing].")
 @click.option("--config", metavar="CHANNELS_YML", help="channels.yml [default: HOME/reference/channels.yml].")
-@click.pass_context
-def quarantine_replay(context: click.Context, landing: str | None, config: str | None) -> None:
+def quarantine_replay(landing: str | None, config: str | None) -> None:
     """Take the rejected rows again after a fix; the next run brings them to the marts."""
     from pipelines.quarantine_replay import replay
 
-    click.echo(replay(settings_of(context, landing, config)))
+    click.echo(replay(chosen_settings(landing, config)))
 
 
 @click.command(cls=HomeCommand)
@@ -131,7 +123,7 @@ def reconcile(context: click.Context, as_json: bool) -> None:
     """Check that everything adds up: files, marts and ledger, audience and outcomes. Exit 1 if not."""
     from pipelines.reconcile import reconcile as run_checks
 
-    checks = run_checks(settings_of(context))
+    checks = run_checks(chosen_settings())
     print_dicts([vars(check) for check in checks], ("name", "expected", "actual", "ok", "detail"), as_json)
     if not all(check.ok for check in checks):
         context.exit(1)

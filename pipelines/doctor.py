@@ -1,0 +1,114 @@
+"""The examination before a call for help: configuration, secrets, versions, disk, each with its remedy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from pipelines.channels import load_channels
+from pipelines.errors import OmnilakeError
+from pipelines.keys import load_keys
+from pipelines.settings import Settings
+from pipelines.state import state
+from pipelines.warehouse import current_snapshot
+
+MINIMUM_FREE_GB = 2
+KEPT_VERSIONS = {"duckdb": "1.5", "dbt-core": "1.11", "dagster": "1.13", "dagster-dbt": "0.29", "dbt-duckdb": "1.11"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. `remedy` is empty when all is well."""
+
+    check: str
+    ok: bool
+    found: str
+    remedy: str = ""
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Everything that can be looked at without changing anything outside the home folder."""
+    return [
+        _python(),
+        *_versions(),
+        _told("channels.yml", lambda: str(load_channels(settings).path)),
+        *_secrets(settings),
+        _told("keys", lambda: _keys(settings)),
+        _key_file_mode(settings),
+        _told("state database", lambda: _state(settings)),
+        _told("snapshot", lambda: current_snapshot(settings).name),
+        _disk(settings),
+        _memory(settings),
+    ]
+
+
+def _told(check: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(check, True, look())
+    except OmnilakeError as error:
+        return Finding(check, False, "missing or wrong", str(error))
+
+
+def _python() -> Finding:
+    found = ".".join(map(str, sys.version_info[:3]))
+    ok = sys.version_info[:2] in ((3, 11), (3, 12))
+    return Finding("python", ok, found, "" if ok else "Use Python 3.11.")
+
+
+def _versions() -> Iterator[Finding]:
+    for package, wanted in KEPT_VERSIONS.items():
+        try:
+            found = version(package)
+        except PackageNotFoundError:
+            found = "not installed"
+        ok = found.startswith(wanted + ".")
+        yield Finding(package, ok, found, "" if ok else f"Known to work with {wanted}: run `uv sync`.")
+
+
+def _secrets(settings: Settings) -> Iterator[Finding]:
+    """Settings of a channel whose name ends in _env name the variable that holds a secret."""
+    try:
+        channels = load_channels(settings).channels.values()
+    except OmnilakeError:
+        return
+    for channel in channels:
+        for name, variable in channel.settings.items():
+            if name.endswith("_env"):
+                ok = bool(os.environ.get(str(variable)))
+                remedy = "" if ok else f"Set {variable} in the environment (see .env.example)."
+                yield Finding(f"secret {variable} of {channel.id}", ok, "set" if ok else "not set", remedy)
+
+
+def _keys(settings: Settings) -> str:
+    load_keys(settings)
+    return "readable"
+
+
+def _key_file_mode(settings: Settings) -> Finding:
+    if not settings.key_file.exists():
+        return Finding("key file", True, "none; keys come from the environment or the first run makes it")
+    mode = stat.S_IMODE(settings.key_file.stat().st_mode)
+    remedy = "" if mode == 0o600 else f"chmod 600 {settings.key_file}"
+    return Finding("key file", mode == 0o600, f"mode {mode:o}", remedy)
+
+
+def _state(settings: Settings) -> str:
+    with state(settings) as engine:
+        return engine.dialect.name
+
+
+def _disk(settings: Settings) -> Finding:
+    settings.home.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(settings.home).free / 1e9
+    ok = free >= MINIMUM_FREE_GB
+    return Finding("disk", ok, f"{free:.1f} GB free", "" if ok else f"Free {MINIMUM_FREE_GB} GB on {settings.home}.")
+
+
+def _memory(settings: Settings) -> Finding:
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    return Finding("memory", True, f"{total:.1f} GB; DuckDB may use {settings.memory_limit} and spills beyond")

@@ -1,0 +1,24 @@
+"""What on-call looks at first: the last runs, and how fresh each channel's feeds are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipelines.feeds.freshness import freshness
+from pipelines.runs import runs_table
+from pipelines.settings import Settings
+from pipelines.state import state
+
+SHOWN_RUNS = 10
+
+
+def last_runs(settings: Settings) -> list[dict[str, Any]]:
+    """The newest runs first, with the columns of marts.runs, `job` and `error`."""
+    with state(settings) as engine:
+        return runs_table(engine).to_pylist()[::-1][:SHOWN_RUNS]
+
+
+def feed_freshness(settings: Settings) -> list[dict[str, Any]]:
+    """One entry a channel and feed: last_taken_at (UTC), files, rows_received, rows_quarantined, late."""
+    with state(settings) as engine:
+        return [vars(entry) for entry in freshness(engine)]
