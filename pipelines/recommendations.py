@@ -1,0 +1,63 @@
+"""Recommendations for every customer: purchases out of the marts, through the model, back as a mart."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import duckdb
+
+from models.recommend import recommend
+
+SHOWN = 10
+NOT_SOLD = ("discontinued", "delisted", "inactive", "off_shelf", "off_sale", "archived", "draft", "deleted")
+
+PURCHASES = """
+    select
+        customer_id,
+        sku,
+        min(business_date) filter (kind in ('sale', 'exchange')) as ordered_on,
+        sum(quantity)::double as quantity
+    from marts.order_events
+    where customer_id is not null and sku is not null
+    group by customer_id, sku, channel, order_id
+    having sum(quantity) > 0
+    order by customer_id, ordered_on, sku
+"""
+
+PRODUCTS = f"""
+    select
+        sku,
+        name,
+        coalesce(category_path, '') as category,
+        coalesce(lower(status), '') not in {NOT_SOLD}
+        and not coalesce(category_path, '') similar to '(gift_card|top_up)/.*' as is_sellable
+    from marts.products
+    order by sku
+"""
+
+
+def write_recommendations(connection: duckdb.DuckDBPyConnection, as_of: date, language: str) -> int:
+    """Replace `marts.recommendations` in one statement; returns its rows.
+
+    language: of the reasons, zh or en.
+    """
+    scored = recommend(
+        purchases=connection.execute(PURCHASES).fetch_arrow_table(),
+        customers=connection.execute("select customer_id from marts.customers order by customer_id")
+        .fetch_arrow_table()
+        .column("customer_id"),
+        products=connection.execute(PRODUCTS).fetch_arrow_table(),
+        as_of=as_of,
+        k=SHOWN,
+        language=language,
+    )
+    connection.register("scored", scored)
+    connection.execute(
+        """
+        create or replace table marts.recommendations as
+        select customer_id, rank, sku, score, reason, strategy, null::varchar as store_id, as_of, reason_sku
+        from scored
+        """
+    )
+    connection.unregister("scored")
+    return scored.num_rows
