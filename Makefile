@@ -37,7 +37,7 @@ lint: setup  ## ruff, mypy, import-linter, sqlfluff
 	$(RUN) sqlfluff lint --disable-progress-bar --processes 2 dbt_project
 
 test-python: setup
-	$(RUN) pytest -n 2 --dist worksteal
+	$(RUN) pytest -n 2 --dist loadgroup
 
 test-peers: setup browser  ## Tests against real peers: headless Chromium, and the data sets where they are present
 	$(RUN) pytest -n 1 -m "browser or slow"

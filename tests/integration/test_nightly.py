@@ -1,0 +1,160 @@
+"""The whole job on the simulated retailer, through the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipelines.marts_contract import MARTS
+from tests.chaos.kill import received
+from tests.integration.conftest import Home
+
+pytestmark = pytest.mark.xdist_group("nightly")
+
+
+def snapshot(home: Home) -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(str((home.path / "lake/snapshots/current").resolve()), read_only=True)
+
+
+def test_every_mart_of_the_contract_is_published_and_filled(home: Home) -> None:
+    may_be_empty = {"customer_merges"}
+    with snapshot(home) as connection:
+        counts = {name: connection.execute(f"select count(*) from marts.{name}").fetchall()[0][0] for name in MARTS}
+    assert {name for name, rows in counts.items() if rows == 0} <= may_be_empty
+
+
+def test_the_open_parquet_of_each_mart_equals_the_snapshot(home: Home) -> None:
+    with snapshot(home) as connection:
+        for name in MARTS:
+            parquet = home.path / "lake/marts" / name / f"{name}.parquet"
+            rows = connection.execute(
+                f"select count(*) from (from marts.{name} except all from '{parquet}')"
+            ).fetchall()[0][0]
+            assert rows == 0, name
+
+
+def test_everything_reconciles(home: Home) -> None:
+    done = home.omnilake("reconcile", "--json")
+    checks = json.loads(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert {check["name"].split("/")[0] for check in checks} >= {"marts"}
+    assert [check for check in checks if not check["ok"]] == []
+
+
+def test_the_ledger_equals_the_truth_by_channel(home: Home) -> None:
+    with snapshot(home) as connection:
+        found = dict(
+            connection.execute("select channel, count(*) from marts.orders where not is_test group by 1").fetchall()
+        )
+    assert sum(found.values()) > 500
+
+
+def test_identity_finds_the_persons_of_the_truth(home: Home) -> None:
+    with snapshot(home) as connection:
+        connection.execute(f"create temp table truth as from '{home.truth}/persons.parquet'")
+        precision, recall = connection.execute(
+            """
+            with found as (
+              select truth.person_id, identities.customer_id, identities.channel, identities.identity
+              from truth
+              join marts.customer_identities as identities
+                on identities.kind = 'member' and identities.channel = truth.channel
+                and identities.identity = truth.member_id
+            ), pairs as (
+              select one.person_id = other.person_id as is_same, one.customer_id = other.customer_id as is_found
+              from found as one
+              join found as other on (one.channel, one.identity) < (other.channel, other.identity)
+                and (one.person_id = other.person_id or one.customer_id = other.customer_id)
+            )
+            select
+              count(*) filter (is_same and is_found) / count(*) filter (is_found),
+              count(*) filter (is_same and is_found) / count(*) filter (is_same)
+            from pairs
+            """
+        ).fetchall()[0]
+    assert precision > 0.99
+    assert recall > 0.9
+
+
+def test_no_plain_phone_of_the_landing_folder_is_anywhere_in_the_home(home: Home) -> None:
+    phones: set[bytes] = set()
+    for path in home.landing.rglob("members/*.jsonl"):
+        for line in path.read_text(encoding="utf-8", errors="ignore").splitlines():
+            try:
+                member = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            phone = "".join(filter(str.isdigit, str(member.get("phone") or "")))[-11:]
+            if len(phone) == 11:
+                phones.add(phone.encode())
+    assert len(phones) > 20
+    with duckdb.connect() as connection:
+        for path in (file for file in home.path.rglob("*") if file.is_file()):
+            content = path.read_bytes()
+            if path.suffix == ".parquet":
+                content += str(connection.execute(f"from '{path}'").fetchall()).encode()
+            found = [phone for phone in phones if phone in content]
+            assert not found, f"{len(found)} phones in {path.relative_to(home.path)}"
+
+
+def test_a_second_run_takes_and_sends_nothing(home: Home) -> None:
+    before = received(home.path)
+    done = home.run()
+    assert done.returncode == 0, done.stderr
+    assert ": 0 rows received" in done.stdout
+    assert received(home.path) == before
+    assert before
+
+
+def test_a_dry_run_shows_the_plan_and_writes_nothing(home: Home) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (home.path / "outbound").rglob("*")}
+    done = home.omnilake("push", "--dry-run", "--json")
+    plan = json.loads(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert {"creates", "updates", "deletes"} <= set(plan[0])
+    assert {path: path.stat().st_mtime_ns for path in (home.path / "outbound").rglob("*")} == before
+
+
+def test_a_segment_is_listed_and_exported(home: Home, tmp_path: Path) -> None:
+    listed = json.loads(home.omnilake("segments", "list", "--json").stdout)
+    largest = max(listed, key=lambda segment: segment["customers"])
+    out = tmp_path / "segment.csv"
+    done = home.omnilake("segments", "export", largest["name"], "--format", "csv", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert len(out.read_text(encoding="utf-8-sig").splitlines()) == largest["customers"] + 1
+
+
+def test_personal_data_needs_a_purpose_and_comes_from_the_vault(home: Home, tmp_path: Path) -> None:
+    listed = json.loads(home.omnilake("segments", "list", "--json").stdout)
+    largest = max(listed, key=lambda segment: segment["customers"])["name"]
+    out = tmp_path / "segment.csv"
+    arguments = ("segments", "export", largest, "--format", "csv", "--out", out, "--fields", "customer_id,phone")
+    refused = home.omnilake(*arguments)
+    assert refused.returncode == 2
+    assert "--purpose" in refused.stderr
+    assert not out.exists()
+    done = home.omnilake(*arguments, "--purpose", "recall by text message")
+    assert done.returncode == 0, done.stderr
+    assert "+86" in out.read_text(encoding="utf-8-sig")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("query", "select * from marts.nothing"), 1, "nothing"),
+        (("segments", "export", "nobody", "--format", "csv", "--out", "/dev/null"), 2, "nobody"),
+        (("push", "--destination", "moon"), 2, "moon"),
+        (("explain", "customer", "c0"), 1, "c0"),
+        (("run", "--landing", "nowhere"), 2, "--landing"),
+        (("run", "--as-of", "30.06.2026"), 2, "2026-06-30"),
+        (("demo", "--no-serve"), 2, "--home"),
+    ],
+)
+def test_a_wrong_use_is_answered_in_words(home: Home, arguments: tuple[str, ...], code: int, words: str) -> None:
+    done = home.omnilake(*arguments)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
