@@ -32,7 +32,7 @@ def definitions(settings: Settings) -> dg.Definitions:
 def test_every_source_of_the_dbt_project_has_a_producer(settings: Settings, definitions: dg.Definitions) -> None:
     manifest = json.loads(ensure_manifest(settings).read_text())
     sources = {dg.AssetKey([source["source_name"], source["name"]]) for source in manifest["sources"].values()}
-    produced = {key for key in definitions.resolve_asset_graph().materializable_asset_keys}
+    produced = set(definitions.resolve_asset_graph().materializable_asset_keys)
     assert sources
     assert sources - produced == set()
 
