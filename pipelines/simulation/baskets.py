@@ -51,14 +51,28 @@ class BasketMaker:
         table = np.zeros((LIFE_STAGES, 2, len(SEASONS), len(self.pools)))
         for stage in range(LIFE_STAGES):
             for season, season_name in enumerate(SEASONS):
-                maiya = {"snacks": 9.0, "care": 7.0, "toys": 4.0, "durables": 1.0, "feeding": 1.0, "gift_card": 0.7, "top_up": 0.3}
+                maiya = {
+                    "snacks": 9.0,
+                    "care": 7.0,
+                    "toys": 4.0,
+                    "durables": 1.0,
+                    "feeding": 1.0,
+                    "gift_card": 0.7,
+                    "top_up": 0.3,
+                }
                 if 1 <= stage <= MILK_STAGES:
                     maiya |= {
                         f"milk_{stage}": 30.0, f"nappy_{stage}": 17.0 if stage < 4 else 3.0, "care": 11.0,
                         "baby_food": 14.0 if stage in (2, 3) else 3.0, "feeding": 8.0 if stage < 3 else 2.0,
                         "toys": 4.0 + stage, "durables": 6.0 if stage == 1 else 2.0,
                     }  # fmt: skip
-                hemu = {f"women_{season_name}": 30.0, "home": 12.0, "snacks": 6.0, f"kids_{season_name}": 4.0 + 22.0 * (stage > 0), "gift_card": 0.5}
+                hemu = {
+                    f"women_{season_name}": 30.0,
+                    "home": 12.0,
+                    "snacks": 6.0,
+                    f"kids_{season_name}": 4.0 + 22.0 * (stage > 0),
+                    "gift_card": 0.5,
+                }
                 for brand, weights in enumerate((maiya, hemu)):
                     for pool, weight in weights.items():
                         table[stage, brand, season, self.pools.index(pool)] = weight
@@ -78,8 +92,14 @@ class BasketMaker:
         for row, name in enumerate(self.pools):
             for partner, weight in likes[_family(name)].items():
                 for column, other in enumerate(self.pools):
-                    same_stage = name[-2:] == other[-2:] or "_" not in other or _family(name) not in ("milk", "nappy", "kids", "women")
-                    if _family(other) == partner and (same_stage or _family(other) not in ("milk", "nappy", "kids", "women")):
+                    same_stage = (
+                        name[-2:] == other[-2:]
+                        or "_" not in other
+                        or _family(name) not in ("milk", "nappy", "kids", "women")
+                    )
+                    if _family(other) == partner and (
+                        same_stage or _family(other) not in ("milk", "nappy", "kids", "women")
+                    ):
                         table[row, column] = weight
         return np.cumsum(table / table.sum(axis=1, keepdims=True), axis=1)
 

@@ -117,13 +117,21 @@ def _consumables(catalogue: Catalogue) -> None:
         )  # fmt: skip
     for number in range(20):
         catalogue.add(
-            "feeding", f"FD{number // 2}", f"奶瓶水杯 {number + 1:02d}号", "feeding/bottles", MAIYA, 39 + 6 * number, 0.5
+            "feeding",
+            f"FD{number // 2}",
+            f"奶瓶水杯 {number + 1:02d}号",
+            "feeding/bottles",
+            MAIYA,
+            39 + 6 * number,
+            0.5,
         )
 
 
 def _durables(catalogue: Catalogue) -> None:
     for number in range(24):
-        catalogue.add("toys", f"TY{number}", f"益智玩具 {number + 1:02d}号", "toys/early_learning", MAIYA, 49 + 9 * number, 0.5)
+        catalogue.add(
+            "toys", f"TY{number}", f"益智玩具 {number + 1:02d}号", "toys/early_learning", MAIYA, 49 + 9 * number, 0.5
+        )
     names = ("婴儿推车", "安全座椅", "婴儿床", "餐椅", "消毒柜", "调奶器", "空气加湿器", "吸奶器")
     for number in range(16):
         catalogue.add(
@@ -145,7 +153,9 @@ def _apparel(catalogue: Catalogue) -> None:
                 f"apparel/women/{season}", HEMU, 129 + 24 * number, 0.66,
             )  # fmt: skip
     for number in range(24):
-        catalogue.add("home", f"HM{number // 2}", f"家纺{number + 1:02d}号", "home/textile", HEMU, 59 + 21 * number, 0.58)
+        catalogue.add(
+            "home", f"HM{number // 2}", f"家纺{number + 1:02d}号", "home/textile", HEMU, 59 + 21 * number, 0.58
+        )
 
 
 def price_cents(catalogue: Catalogue, weeks: int, rng: np.random.Generator) -> np.ndarray:
@@ -158,7 +168,9 @@ def price_cents(catalogue: Catalogue, weeks: int, rng: np.random.Generator) -> n
     level = np.ones((products, len(DOORS)))
     for position, door in enumerate(DOORS):
         spread = 0.06 if door.online else 0.02
-        level[:, position] = 1 - np.where(rng.random(products) < 0.35, rng.choice([0.5, 1.0, 2.0], products) * spread, 0.0)
+        level[:, position] = 1 - np.where(
+            rng.random(products) < 0.35, rng.choice([0.5, 1.0, 2.0], products) * spread, 0.0
+        )
     promoted = np.zeros((products, len(DOORS), weeks))
     for start in range(0, weeks, 3):
         chosen = rng.random((products, len(DOORS))) < 0.12

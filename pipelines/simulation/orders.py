@@ -128,7 +128,9 @@ def draw_week(
         credit[taken], swapped[taken] = batch.credit_cents, batch.sku
         fulfilment[taken] = np.where(batch.store >= 0, IN_STORE, 0)
         fulfil_store[taken] = batch.store
-    brand = np.where(store >= 0, np.array([place.brand for place in PLACES])[store], np.array([entry.brand for entry in DOORS])[door])
+    brand = np.where(
+        store >= 0, np.array([place.brand for place in PLACES])[store], np.array([entry.brand for entry in DOORS])[door]
+    )
     season = np.full(count, ((world.first + timedelta(days=week * 7)).month % 12) // 3) - 1
     born = np.where(person >= 0, people.child_born_s[person], people.child_born_s[rng.integers(0, len(people), count)])
     stage = world.baskets.life_stage(born, placed)
@@ -150,13 +152,17 @@ def _instants(world: World, week: int, door: np.ndarray, rng: np.random.Generato
     day = rng.choice(len(weights), len(door), p=weights / weights.sum())
     online = np.array([entry.online for entry in DOORS])[door]
     hour = np.where(
-        online, rng.choice(24, len(door), p=_ONLINE_HOURS / _ONLINE_HOURS.sum()), rng.choice(24, len(door), p=_STORE_HOURS / _STORE_HOURS.sum())
+        online,
+        rng.choice(24, len(door), p=_ONLINE_HOURS / _ONLINE_HOURS.sum()),
+        rng.choice(24, len(door), p=_STORE_HOURS / _STORE_HOURS.sum()),
     )
     midnight = np.empty((len(DOORS), len(weights)), dtype=np.int64)
     for row, entry in enumerate(DOORS):
         for column in range(len(weights)):
             at = world.first + timedelta(days=week * 7 + column)
-            midnight[row, column] = datetime(at.year, at.month, at.day, tzinfo=ZoneInfo(entry.timezone)).astimezone(UTC).timestamp()
+            midnight[row, column] = (
+                datetime(at.year, at.month, at.day, tzinfo=ZoneInfo(entry.timezone)).astimezone(UTC).timestamp()
+            )
     return midnight[door, day] + hour * 3600 + rng.integers(0, 3600, len(door))
 
 
@@ -217,16 +223,29 @@ def _with_money(
     eligible = plain & is_member & chinese & ~exchanged
     coupon = np.where(items >= 39_900, 5_000, np.where(items >= 19_900, 2_000, 0))
     coupon = np.where(eligible & (rng.random(count) < 0.16), coupon, 0)
-    rounded_off = np.where(~np.array([entry.online for entry in DOORS])[door] & plain & chinese & ~exchanged & (coupon == 0) & (rng.random(count) < 0.1), items % 100, 0)
+    rounded_off = np.where(
+        ~np.array([entry.online for entry in DOORS])[door]
+        & plain
+        & chinese
+        & ~exchanged
+        & (coupon == 0)
+        & (rng.random(count) < 0.1),
+        items % 100,
+        0,
+    )
     discount = coupon + rounded_off
     online = np.array([entry.online for entry in DOORS])[door]
     shipping = np.where(online & (items < 9_900) & (orders["fulfilment"].to_numpy() != 1) & ~exchanged, 800, 0)
     total = items - discount + shipping
     points = np.where(eligible & (rng.random(count) < 0.05), np.minimum(items // 10, 5_000) // 100 * 100, 0)
     credit = np.minimum(orders["credit_cents"].to_numpy(), total)
-    gift_card = np.where((rng.random(count) < 0.02) & chinese & plain & ~exchanged, np.minimum(10_000, total - points), 0)
+    gift_card = np.where(
+        (rng.random(count) < 0.02) & chinese & plain & ~exchanged, np.minimum(10_000, total - points), 0
+    )
     main = total - points - credit - gift_card
-    usual = np.where(online, rng.choice(4, count, p=[0.6, 0.32, 0.08, 0.0]), rng.choice(4, count, p=[0.45, 0.25, 0.18, 0.12]))
+    usual = np.where(
+        online, rng.choice(4, count, p=[0.6, 0.32, 0.08, 0.0]), rng.choice(4, count, p=[0.45, 0.25, 0.18, 0.12])
+    )
     usual = np.where(chinese, usual, rng.choice([2, 3], count, p=[0.85, 0.15]))
     rate_here = np.where(line_door == DOOR_INDEX["pos_sydney"], 10, -1)
     priced = orders.with_columns(
@@ -259,7 +278,9 @@ def _with_fate(world: World, orders: pl.DataFrame, lines: pl.DataFrame, rng: np.
     cancelled_paid = settled & ~unpaid & (fate > np.where(online, 0.975, 0.997))
     wait = np.where(online, rng.integers(DAY, 6 * DAY, count), 0)
     completed = np.where(unpaid | cancelled_paid, -1, paid + wait)
-    cancelled = np.where(unpaid, placed + DAY, np.where(cancelled_paid, paid + rng.integers(600, np.where(online, 40 * 3600, 3600)), -1))
+    cancelled = np.where(
+        unpaid, placed + DAY, np.where(cancelled_paid, paid + rng.integers(600, np.where(online, 40 * 3600, 3600)), -1)
+    )
     horizon = world.horizon_s
     paid = np.where(paid >= horizon, -1, paid)
     completed = np.where((completed >= horizon) | (paid < 0), -1, completed)

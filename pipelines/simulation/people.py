@@ -65,9 +65,15 @@ def build_people(count: int, start_s: int, end_s: int, rng: np.random.Generator)
     person = np.arange(count)
     city = rng.choice(len(CITIES), count, p=_city_shares())
     rate = rng.gamma(0.8, 0.32, count) + 0.01
-    joined = np.where(rng.random(count) < 0.55, start_s - rng.integers(0, 900, count) * DAY, start_s + (rng.random(count) * window).astype(np.int64))
+    joined = np.where(
+        rng.random(count) < 0.55,
+        start_s - rng.integers(0, 900, count) * DAY,
+        start_s + (rng.random(count) * window).astype(np.int64),
+    )
     lapsed = joined + (rng.exponential(420, count) * DAY).astype(np.int64) + 14 * DAY
-    lapsed = np.where(joined < start_s, np.maximum(lapsed, start_s + (rng.random(count) ** 2 * 1.4 * window).astype(np.int64)), lapsed)
+    lapsed = np.where(
+        joined < start_s, np.maximum(lapsed, start_s + (rng.random(count) ** 2 * 1.4 * window).astype(np.int64)), lapsed
+    )
     has_child = rng.random(count) < 0.58
     born = np.where(has_child, end_s - rng.integers(-60, 6 * 365, count) * DAY, NO_CHILD * DAY)
     is_staff = np.zeros(count, dtype=bool)
@@ -120,9 +126,13 @@ def _share_phones(phone: pl.Series, gender: pl.Series, rng: np.random.Generator)
     second = first + 1
     index = np.arange(count)
     index[second] = first
-    households = pl.DataFrame({"person_id": np.concatenate([first, second]), "household": np.concatenate([first, first])})
+    households = pl.DataFrame(
+        {"person_id": np.concatenate([first, second]), "household": np.concatenate([first, first])}
+    )
     shared = phone.gather(index)
-    return shared, households.with_columns(shared.gather(households["person_id"]).alias("phone")).sort("household", "person_id")
+    return shared, households.with_columns(shared.gather(households["person_id"]).alias("phone")).sort(
+        "household", "person_id"
+    )
 
 
 def _preference(city: np.ndarray, has_child: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -166,7 +176,19 @@ def _identify(people: People, rng: np.random.Generator) -> pl.DataFrame:
     door = members["door"].to_numpy()
     person = members["person"].to_numpy()
     left: dict[str, pl.Series] = {}
-    for kind in ("phone", "email", "wechat_unionid", "wechat_openid", "alipay_uid", "qq_openid", "card_no", "device_ids", "name", "birthday", "address"):
+    for kind in (
+        "phone",
+        "email",
+        "wechat_unionid",
+        "wechat_openid",
+        "alipay_uid",
+        "qq_openid",
+        "card_no",
+        "device_ids",
+        "name",
+        "birthday",
+        "address",
+    ):
         chance = np.array([entry.asks.get(kind, 0.0) for entry in DOORS])[door]
         left[kind] = pl.Series(rng.random(count) < chance)
     number = pl.Series(person).cast(pl.String)
@@ -182,7 +204,10 @@ def _identify(people: People, rng: np.random.Generator) -> pl.DataFrame:
         "device_ids": "dev-" + number.str.zfill(9),
         "name": people.name.gather(person),
         "birthday": people.birthday.gather(person),
-        "address": pl.Series([city for _, city, _ in CITIES]).gather(people.city[person]) + "市虚构路" + pl.Series(person % 900 + 1).cast(pl.String) + "号",
+        "address": pl.Series([city for _, city, _ in CITIES]).gather(people.city[person])
+        + "市虚构路"
+        + pl.Series(person % 900 + 1).cast(pl.String)
+        + "号",
     }
     identified = members.with_columns(
         pl.when(left[kind]).then(value).otherwise(None).alias(kind) for kind, value in values.items()
@@ -250,7 +275,9 @@ def _plant_hubs(people: People, rng: np.random.Generator) -> tuple[pl.DataFrame,
     """Values that stand on many members of different persons: clerks' phones, a landlord's, a tablet's device id."""
     members = people.members
     count = len(members)
-    tills = np.flatnonzero((members["door"] == DOOR_INDEX["pos_cn"]).to_numpy() & members["phone"].is_not_null().to_numpy())
+    tills = np.flatnonzero(
+        (members["door"] == DOOR_INDEX["pos_cn"]).to_numpy() & members["phone"].is_not_null().to_numpy()
+    )
     taken = rng.permutation(tills)[: max(len(tills) * 6 // 100, min(len(tills), 12))]
     clerk = people.phone[int(np.flatnonzero(people.is_staff)[0])] if people.is_staff.any() else HUB_PHONE
     owner = np.full(count, 0)
@@ -261,7 +288,12 @@ def _plant_hubs(people: People, rng: np.random.Generator) -> tuple[pl.DataFrame,
     on_tablet[rng.permutation(apps)[: max(len(apps) // 20, min(len(apps), 12))]] = True
     marker = pl.Series("owner", owner)
     planted = members.with_columns(
-        pl.when(marker == 1).then(pl.lit(clerk)).when(marker == 2).then(pl.lit(HUB_PHONE)).otherwise(pl.col("phone")).alias("phone"),
+        pl.when(marker == 1)
+        .then(pl.lit(clerk))
+        .when(marker == 2)
+        .then(pl.lit(HUB_PHONE))
+        .otherwise(pl.col("phone"))
+        .alias("phone"),
         pl.when(pl.Series(on_tablet)).then(pl.lit(TABLET_DEVICE)).otherwise(pl.col("device_ids")).alias("device_ids"),
     )
     hubs = [

@@ -89,9 +89,13 @@ def _check(out: Path, truth: Path | None, customers: int, days: int, orders: int
         if value is not None and value < 1:
             raise ConfigurationError(f"{name} is {value}; give 1 or more.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigurationError(f"{out} is not an empty folder; simulate into a new one, so that no old file is mixed in.")
+        raise ConfigurationError(
+            f"{out} is not an empty folder; simulate into a new one, so that no old file is mixed in."
+        )
     if truth and truth.resolve().is_relative_to(out.resolve()):
-        raise ConfigurationError(f"--truth {truth} lies within the landing folder; what is true must stay apart from it.")
+        raise ConfigurationError(
+            f"--truth {truth} lies within the landing folder; what is true must stay apart from it."
+        )
     out.mkdir(parents=True, exist_ok=True)
 
 
@@ -138,7 +142,9 @@ class _Simulation:
     def run_week(self, week: int, count: int) -> None:
         """Draw and deliver one week."""
         world = self.world
-        drawn = draw_week(world, week, count, self.order_count, self.exchanges.pop(week, []), _stream(self.seed, "orders", week))
+        drawn = draw_week(
+            world, week, count, self.order_count, self.exchanges.pop(week, []), _stream(self.seed, "orders", week)
+        )
         self.order_count += count
         orders = drawn.orders.with_columns(
             pl.max_horizontal("placed_s", "paid_s", "completed_s", "cancelled_s").alias("updated_s"),
@@ -166,7 +172,9 @@ class _Simulation:
     def _deliver_members(self, position: int, door: Door, week: int) -> None:
         begins = self.world.start_s + week * 7 * DAY
         members = self.world.people.members.filter(
-            (pl.col("door") == position) & (pl.col("registered_s") < begins + 7 * DAY) & (pl.col("registered_s") >= (begins if week else -(2**60)))
+            (pl.col("door") == position)
+            & (pl.col("registered_s") < begins + 7 * DAY)
+            & (pl.col("registered_s") >= (begins if week else -(2**60)))
         )
         if len(members):
             none = pl.repeat(None, len(members), eager=True, dtype=pl.Boolean)
@@ -176,7 +184,9 @@ class _Simulation:
         style: Style = style_of(door, feed)
         day = self.world.first + timedelta(days=min(week * 7 + 6, self.world.days - 1))
         name = file_name(feed, day, style)
-        payload = parquet_payload(rows, style) if style.format == "parquet" else text_payload(*text_lines(rows, style), style)
+        payload = (
+            parquet_payload(rows, style) if style.format == "parquet" else text_payload(*text_lines(rows, style), style)
+        )
         self.landing.write(channel_of(door), feed, name, payload, len(rows))
 
     def report(self) -> SimulationReport:

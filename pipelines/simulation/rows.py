@@ -32,7 +32,9 @@ def scaled_integers(values: np.ndarray, places: int) -> pl.Series:
 
 def order_ids(door: Door, number: pl.Series) -> pl.Series:
     """The door's own order ids: tills pad with zeros, others carry letters in both cases."""
-    prefix = {"pos_cn": "0", "pos_sydney": "SYD", "app": "App", "market": "9", "live": "Lv"}.get(door.id, door.id[:2].upper() + "-")
+    prefix = {"pos_cn": "0", "pos_sydney": "SYD", "app": "App", "market": "9", "live": "Lv"}.get(
+        door.id, door.id[:2].upper() + "-"
+    )
     return prefix + number.cast(pl.String).str.zfill(10)
 
 
@@ -95,8 +97,12 @@ def order_rows(
             "shipping_amount": cents(orders["shipping_cents"]),
             "paid_amount": cents(pl.select(pl.when(unpaid).then(0).otherwise(paid)).to_series()),
             "tenders": _tenders(orders),
-            "points_used": pl.select(pl.when(orders["points_cents"] > 0).then(orders["points_cents"]).otherwise(None)).to_series(),
-            "exchange_of": pl.select(pl.when(exchange >= 0).then(order_ids(door, exchange)).otherwise(None)).to_series(),
+            "points_used": pl.select(
+                pl.when(orders["points_cents"] > 0).then(orders["points_cents"]).otherwise(None)
+            ).to_series(),
+            "exchange_of": pl.select(
+                pl.when(exchange >= 0).then(order_ids(door, exchange)).otherwise(None)
+            ).to_series(),
             "is_test": orders["is_test"],
             "is_staff": orders["is_staff"],
         }
@@ -165,7 +171,11 @@ def member_rows(members: pl.DataFrame, updated_s: pl.Series, level: pl.Series, d
     city = pl.Series([entry[1] for entry in CITIES]).gather(members["city"])
     born = pl.from_epoch(members["child_born_s"], time_unit="s")
     attributes = (
-        '{"child_birthday": "' + born.dt.strftime("%Y-%m-%d") + '", "child_birth_month": "' + born.dt.strftime("%Y-%m") + '"}'
+        '{"child_birthday": "'
+        + born.dt.strftime("%Y-%m-%d")
+        + '", "child_birth_month": "'
+        + born.dt.strftime("%Y-%m")
+        + '"}'
     )
     has_child = (members["child_born_s"] > 0) & members["level"].is_not_null() & (members["referrer"] < 3)
     device = members["device_ids"].to_arrow().cast(pa.large_string())
