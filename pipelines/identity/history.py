@@ -1,0 +1,154 @@
+"""The log of merges and splits: what changed between the customers before a run and after it.
+
+Belongs here: comparing the old assignment with the new. An event's time is the data's, so a run that is killed and
+repeated logs the same. Evidence names kinds, tokens and member keys only.
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+from pipelines.identity.tables import kind_name, token_of
+
+MAX_EVIDENCE = 10
+NEWEST_TIME = """
+    select max(newest) from (
+        select max(updated_at) as newest from raw.members
+        union all select max(updated_at) from raw.orders
+        union all select max(updated_at) from raw.staff
+    ) as feeds"""
+
+
+def log_changes(connection: duckdb.DuckDBPyConnection, arrival: int) -> int:
+    """Append an event for every customer part of which went into another; returns how many.
+
+    A merge: the whole customer went into one other. A split: a part did. `arrival` is the run's newest `_arrival`.
+    """
+    connection.execute("""
+        create or replace temp table moves as
+        with by_node as (
+            select old_assignment.customer_id as from_id, scope_assignment.customer_id as into_id
+            from old_assignment
+            inner join scope_assignment on old_assignment.node_key = scope_assignment.node_key
+            where old_assignment.customer_id <> scope_assignment.customer_id
+        ),
+        by_order as (
+            select old_order_customers.customer_id as from_id, assignment.customer_id as into_id
+            from old_order_customers
+            inner join identity.orders
+                on old_order_customers.channel = orders.channel and old_order_customers.order_id = orders.order_id
+            inner join identity.assignment on orders.member_node = assignment.node_no
+            where old_order_customers.customer_id <> assignment.customer_id
+        ),
+        moved as (
+            select from_id, into_id from by_node
+            union
+            select from_id, into_id from by_order
+            where from_id not in (select customer_id from scope_assignment)
+        )
+        select
+            moved.*,
+            count(*) over (partition by from_id) = 1
+            and from_id not in (select customer_id from scope_assignment) as is_merge
+        from moved""")
+    found = connection.execute("select count(*) from moves").fetchone()
+    if found is None or found[0] == 0:
+        return 0
+    _gather_grounds(connection)
+    connection.execute(f"""
+        insert into identity.merges
+        with logged as (select count(*) as n_events from identity.merges),
+        newest as ({NEWEST_TIME}),
+        explained as (
+            select
+                from_id,
+                into_id,
+                max(since) as merged_at,
+                string_agg(distinct ground, ', ' order by ground) as grounds,
+                to_json(list(struct_pack(kind, identity, holders) order by kind, identity)[:{MAX_EVIDENCE}])::varchar
+                    as evidence
+            from grounds
+            group by from_id, into_id
+        )
+        select
+            'e' || left(sha256(concat_ws('|', {arrival}, n_events, moves.from_id, moves.into_id)), 20) as event_id,
+            coalesce(explained.merged_at, (select * from newest)) as "at",
+            if(moves.is_merge, 'merge', 'split') as kind,
+            moves.from_id as from_customer_id,
+            moves.into_id as into_customer_id,
+            case
+                when moves.is_merge then coalesce('shared ' || explained.grounds, 'a guest order names its member now')
+                else coalesce(explained.grounds, 'an identifier no longer links them')
+            end as cause,
+            coalesce(explained.evidence, '[]') as evidence
+        from moves
+        cross join logged
+        left join explained on moves.from_id = explained.from_id and moves.into_id = explained.into_id
+        order by moves.from_id, moves.into_id""")
+    return int(found[0])
+
+
+def _gather_grounds(connection: duckdb.DuckDBPyConnection) -> None:
+    """`grounds`: for a merge the touched values that link, for a split those that no longer do, with who holds them."""
+    connection.execute(f"""
+        create or replace temp table grounds as
+        with parties as (
+            select moves.from_id, moves.into_id, moves.is_merge, scope_assignment.node_no
+            from moves
+            inner join old_assignment on moves.from_id = old_assignment.customer_id
+            inner join scope_assignment on old_assignment.node_key = scope_assignment.node_key
+            union
+            select moves.from_id, moves.into_id, moves.is_merge, scope_assignment.node_no
+            from moves inner join scope_assignment on moves.into_id = scope_assignment.customer_id
+        ),
+        holdings as (
+            select
+                parties.*,
+                claims.value,
+                claims.first_seen_at,
+                memberships.channel || '/' || memberships.member_id as holder
+            from parties
+            inner join identity.claims on parties.node_no = claims.node_no
+            inner join identity.memberships on parties.node_no = memberships.node_no
+            semi join touched_values on claims.value = touched_values.value
+            union all
+            select parties.*, guest_claims.value, min(guest_claims.placed_at), 'guest'
+            from parties
+            inner join identity.guest_nodes on parties.node_no = guest_nodes.node_no
+            inner join identity.guest_claims
+                on guest_nodes.value = guest_claims.value and guest_nodes.owner_no = guest_claims.owner_no
+            semi join touched_values on guest_claims.value = touched_values.value
+            group by all
+        ),
+        shared as (
+            select
+                from_id,
+                into_id,
+                is_merge,
+                value,
+                max(first_seen_at) as since,
+                list(distinct holder order by holder)[:{MAX_EVIDENCE}] as holders
+            from holdings
+            group by from_id, into_id, is_merge, value
+            having count(distinct node_no) > 1
+        ),
+        splits as (select value, max(rule) as rule from identity.value_splits group by value)
+        select
+            shared.from_id,
+            shared.into_id,
+            case when shared.is_merge then shared.since end as since,
+            {kind_name("values.kind_no")} as kind,
+            coalesce(value_labels.token, {token_of("shared.value")}) as identity,
+            shared.holders,
+            case
+                when shared.is_merge then {kind_name("values.kind_no")}
+                else {kind_name("values.kind_no")} || ' ' || coalesce('blocked: ' || values.block_rule, splits.rule)
+            end as ground
+        from shared
+        inner join identity.values on shared.value = values.value
+        left join splits on shared.value = splits.value
+        left join identity.value_labels on shared.value = value_labels.value
+        where case
+            when shared.is_merge then values.block_rule is null
+            else values.block_rule is not null or splits.rule is not null
+        end""")
