@@ -1,0 +1,227 @@
+"""The dashboards' entry point: the registry of pages, language, filters, and what to do when there is nothing to show.
+
+Belongs here: what all pages share. A new page is one module in `dashboards/views`, one line in PAGES, its words in
+both locales and its queries in `dashboards/queries`. Does not belong here: figures.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+
+# Streamlit puts the script's own folder on the path, where `dashboards` itself is not found.
+_ROOT = str(Path(__file__).resolve().parent.parent)
+if _ROOT not in sys.path:
+    sys.path.insert(0, _ROOT)
+
+import streamlit as st  # noqa: E402
+
+from dashboards.access import current_scope  # noqa: E402
+from dashboards.components import Context  # noqa: E402
+from dashboards.data import (  # noqa: E402
+    NoSnapshotError,
+    Reader,
+    SnapshotGoneError,
+    SnapshotUnreadableError,
+    find_snapshot,
+)
+from dashboards.filters import draw_filters  # noqa: E402
+from dashboards.formats import Formats, LanguageCode  # noqa: E402
+from dashboards.language import LANGUAGES, Language  # noqa: E402
+from dashboards.queries.shared import read_basis, read_choices  # noqa: E402
+from pipelines.errors import ConfigurationError  # noqa: E402
+from pipelines.settings import Settings, load_settings  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Page:
+    """One line of the registry: the view's module in `dashboards/views` is named like the page's address."""
+
+    name: str
+    icon: str
+    needs_data: bool = True
+
+
+PAGES = (
+    Page("overview", ":material/monitoring:"),
+    Page("customers", ":material/groups:"),
+    Page("health", ":material/health_and_safety:"),
+    Page("definitions", ":material/menu_book:", needs_data=False),
+)
+
+REDRAW_ATTEMPTS = 3
+DEFAULT_REFRESH_SECONDS = 15.0
+
+
+def main() -> None:
+    """Draw the page that the URL names."""
+    st.set_page_config(page_title="omnilake", page_icon=":material/water_drop:", layout="wide")
+    language = Language(_language_code())
+    try:
+        settings, refresh_seconds = load_settings(), _refresh_seconds()
+    except ConfigurationError as error:
+        st.error(language.text("states.configuration", problem=error), icon=":material/error:")
+        return
+    context, drawn_version = None, ""
+    problem: Callable[[], None] = partial(_draw_no_snapshot, language)
+    try:
+        snapshot = find_snapshot(settings)
+        drawn_version = snapshot.version
+        context = _context(Reader(settings, snapshot, current_scope()), language)
+        problem = partial(_draw_no_days, language)
+    except NoSnapshotError:
+        pass
+    except SnapshotGoneError as error:
+        problem = partial(_redraw, language, error)
+    except SnapshotUnreadableError as error:
+        problem = partial(_draw_unreadable, language, error)
+    _draw_language(language)
+    selected = st.navigation(
+        [
+            st.Page(
+                partial(_draw_page, page, context, problem, language),
+                title=language.text(f"pages.{page.name}"),
+                icon=page.icon,
+                url_path=page.name,
+                default=page is PAGES[0],
+            )
+            for page in PAGES
+        ]
+    )
+    _write_url(language, context)
+    st.fragment(_watch, run_every=refresh_seconds)(settings, drawn_version)
+    selected.run()
+
+
+def _draw_page(page: Page, context: Context | None, problem: Callable[[], None], language: Language) -> None:
+    """Draw one page, or the words for why it cannot be drawn."""
+    if page.needs_data and context is None:
+        problem()
+        return
+    if context is not None:
+        _tell_news(context)
+    try:
+        import_module(f"dashboards.views.{page.name}").render(context or language)
+    except SnapshotGoneError as error:
+        _redraw(language, error)
+    except SnapshotUnreadableError as error:
+        _draw_unreadable(language, error)
+    else:
+        st.session_state["redraws"] = 0
+
+
+def _context(reader: Reader, language: Language) -> Context | None:
+    """What the pages get, with the sidebar's filters; None if the snapshot has no business day yet."""
+    basis = read_basis(reader)
+    if basis.as_of is None:
+        return None
+    choices = read_choices(reader, basis.as_of, language.text("common.without_store"))
+    formats = Formats(language.code, basis.currency, basis.timezone)
+    with st.sidebar:
+        filters = draw_filters(choices, language, formats)
+    return Context(
+        reader, language, formats, filters, basis, choices.first_day, choices.channels, choices.stores
+    )
+
+
+def _language_code() -> LanguageCode:
+    """What was chosen on the page, else the URL's, else the browser's where it is Chinese, else English."""
+    chosen = st.session_state.get("language") or st.query_params.get("lang")
+    for code in LANGUAGES:
+        if chosen == code:
+            return code
+    return "zh" if (st.context.locale or "").lower().startswith("zh") else "en"
+
+
+def _draw_language(language: Language) -> None:
+    st.session_state["language"] = language.code
+    with st.sidebar:
+        st.segmented_control(
+            language.text("filters.language"),
+            LANGUAGES,
+            format_func=lambda code: {"zh": "中文", "en": "English"}[code],
+            key="language",
+            label_visibility="collapsed",
+        )
+
+
+def _write_url(language: Language, context: Context | None) -> None:
+    """Put language and filters into the URL, where they survive a reload and can be sent to somebody."""
+    wanted: dict[str, list[str]] = {"lang": [language.code]}
+    if context is not None:
+        wanted |= context.filters.query_string()
+    elif "filters" not in st.session_state:
+        # Nothing was drawn that could tell the filters: a link opened before the first run keeps its own.
+        wanted |= {name: st.query_params.get_all(name) for name in st.query_params if name != "lang"}
+    if wanted != {name: st.query_params.get_all(name) for name in st.query_params}:
+        st.query_params.from_dict(wanted)
+
+
+def _watch(settings: Settings, drawn_version: str) -> None:
+    """Draw the whole page again when another snapshot is current. Runs by itself every few seconds."""
+    try:
+        version = find_snapshot(settings).version
+    except NoSnapshotError:
+        version = ""
+    if version != drawn_version:
+        st.rerun()
+
+
+def _refresh_seconds() -> float:
+    text = os.environ.get("OMNILAKE_DASHBOARD_REFRESH_SECONDS", "")
+    try:
+        seconds = float(text) if text else DEFAULT_REFRESH_SECONDS
+    except ValueError:
+        seconds = 0.0
+    if not 0.5 <= seconds <= 86400:
+        raise ConfigurationError(
+            f"OMNILAKE_DASHBOARD_REFRESH_SECONDS is {text!r}; give seconds between 0.5 and 86400, or leave it unset."
+        )
+    return seconds
+
+
+def _tell_news(context: Context) -> None:
+    """Say that the figures changed under the reader's eyes, and that an older snapshot had to be taken."""
+    snapshot = context.reader.snapshot
+    before = st.session_state.get("drawn_version")
+    if before is not None and before != snapshot.version:
+        st.toast(context.language.text("common.updated"), icon=":material/update:")
+    st.session_state["drawn_version"] = snapshot.version
+    if snapshot.is_fallback:
+        st.warning(
+            context.language.text("states.fallback", published=context.formats.instant(snapshot.published_at)),
+            icon=":material/history:",
+        )
+
+
+def _redraw(language: Language, error: SnapshotGoneError) -> None:
+    """Begin again with the snapshot that is current now; a home that keeps losing files gets words instead of a loop."""
+    attempts = st.session_state.get("redraws", 0) + 1
+    st.session_state["redraws"] = attempts
+    if attempts <= REDRAW_ATTEMPTS:
+        st.rerun()
+    st.session_state["redraws"] = 0
+    st.error(language.text("states.unreadable", problem=Path(str(error)).name), icon=":material/error:")
+
+
+def _draw_unreadable(language: Language, error: SnapshotUnreadableError) -> None:
+    st.error(language.text("states.unreadable", problem=error), icon=":material/error:")
+
+
+def _draw_no_snapshot(language: Language) -> None:
+    st.title(language.text("states.no_snapshot_title"), anchor=False)
+    st.info(language.text("states.no_snapshot"), icon=":material/hourglass_empty:")
+
+
+def _draw_no_days(language: Language) -> None:
+    st.title(language.text("states.no_snapshot_title"), anchor=False)
+    st.info(language.text("states.no_as_of"), icon=":material/hourglass_empty:")
+
+
+if __name__ == "__main__":
+    main()
