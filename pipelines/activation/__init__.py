@@ -1,0 +1,1 @@
+"""From decisions to effects: campaigns, the outbox, sending, receipts and exports."""

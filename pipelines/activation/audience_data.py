@@ -1,0 +1,204 @@
+"""What planning reads: the published snapshot and the outbox, side by side in one DuckDB connection.
+
+Belongs here: temporary tables of persons, their addresses at a destination, the coupon history, and who today's
+person behind an earlier customer id is. Does not belong here: deciding anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+import pyarrow as pa
+import sqlalchemy as sa
+
+from pipelines.activation import outbox
+from pipelines.activation.tables import deliveries
+from pipelines.destinations.protocol import Operation
+from pipelines.errors import PermanentError
+
+COUPON_HISTORY = pa.schema(
+    [
+        ("delivery_id", pa.string()),
+        ("destination", pa.string()),
+        ("customer_id", pa.string()),
+        ("campaign_id", pa.string()),
+        ("campaign_kind", pa.string()),
+        ("wave", pa.string()),
+        ("state", pa.string()),
+        ("decided_on", pa.date32()),
+        ("liability_cents", pa.int64()),
+        ("valid_to", pa.date32()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Published:
+    """The snapshot a planning rests on. tables: those of schema `marts` that it has."""
+
+    snapshot_id: str
+    as_of: date
+    tables: frozenset[str]
+
+
+def read_published(connection: duckdb.DuckDBPyConnection, snapshot_id: str, as_of: date | None = None) -> Published:
+    """What the snapshot holds, and its as-of date: the newest RFM snapshot's unless given.
+
+    Raises PermanentError if it lacks customers or an as-of date.
+    """
+    tables = frozenset(
+        name
+        for (name,) in connection.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'marts'"
+        ).fetchall()
+    )
+    if "customers" not in tables:
+        raise PermanentError(
+            f"Snapshot {snapshot_id} has no marts.customers; run `omnilake run` to publish a whole one."
+        )
+    for table, column in (("customer_rfm", "snapshot_date"), ("runs", "as_of"), ("recommendations", "as_of")):
+        if as_of is None and table in tables:
+            as_of = connection.execute(f"SELECT CAST(max({column}) AS DATE) FROM marts.{table}").fetchall()[0][0]
+    if as_of is None:
+        # An empty retailer has no RFM yet; its last sighting of anybody dates it.
+        as_of = connection.execute("SELECT CAST(max(last_seen_at) AS DATE) FROM marts.customers").fetchall()[0][0]
+    return Published(snapshot_id, as_of or date(1970, 1, 1), tables)
+
+
+def prepare_persons(connection: duckdb.DuckDBPyConnection, published: Published) -> None:
+    """Temporary tables `members` (channel, member_id, customer_id) and `persons` (one row per customer)."""
+    members = (
+        """
+        SELECT
+            channel,
+            identity AS member_id,
+            customer_id
+        FROM marts.customer_identities
+        WHERE kind = 'member' AND customer_id IS NOT NULL AND channel IS NOT NULL
+        """
+        if "customer_identities" in published.tables
+        else "SELECT NULL::VARCHAR AS channel, NULL::VARCHAR AS member_id, NULL::VARCHAR AS customer_id WHERE false"
+    )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE members AS {members}")
+    connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE persons AS
+        WITH memberships AS (
+            SELECT
+                customer_id,
+                list(
+                    {'channel': channel, 'member_id': member_id} ORDER BY channel, member_id
+                ) AS source_ids
+            FROM members
+            GROUP BY customer_id
+        )
+
+        SELECT
+            customers.customer_id,
+            coalesce(customers.is_staff, false) AS is_staff,
+            coalesce(customers.consent_marketing, false) AS has_consent,
+            coalesce(to_json(memberships.source_ids)::VARCHAR, '[]') AS source_ids
+        FROM marts.customers AS customers
+        LEFT JOIN memberships ON customers.customer_id = memberships.customer_id
+        """
+    )
+
+
+def prepare_addresses(connection: duckdb.DuckDBPyConnection, channel: str | None) -> None:
+    """Temporary table `addresses` (address, customer_id) of a destination that knows `channel`'s members, or all."""
+    if channel is None:
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE addresses AS SELECT customer_id AS address, customer_id FROM persons"
+        )
+        return
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE addresses AS SELECT member_id AS address, customer_id FROM members "
+        "WHERE channel = ?",
+        [channel],
+    )
+
+
+def prepare_coupon_history(connection: duckdb.DuckDBPyConnection, engine: sa.Engine, published: Published) -> None:
+    """Temporary tables `coupon_history` (every coupon decision) and `lineage` (which person each stands for today).
+
+    lineage (customer_id, person, via): via `self` or `merge`, the decision is that person's own; via `split`, the
+    person came out of a customer who had it: it counts for their caps, so that a split never earns a second coupon.
+    """
+    outbox.copy_into(
+        connection, engine, "coupon_history", COUPON_HISTORY, deliveries,
+        deliveries.c.operation == Operation.COUPON.value,
+    )  # fmt: skip
+    events = (
+        'SELECT kind, from_customer_id, into_customer_id, "at" FROM marts.customer_merges'
+        if "customer_merges" in published.tables
+        else "SELECT NULL::VARCHAR AS kind, NULL::VARCHAR AS from_customer_id, NULL::VARCHAR AS into_customer_id, "
+        'NULL::TIMESTAMP AS "at" WHERE false'
+    )
+    connection.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE lineage AS
+        WITH RECURSIVE events AS ({events}),
+
+        holders AS (
+            SELECT DISTINCT customer_id FROM coupon_history
+        ),
+
+        newest_merges AS (
+            SELECT
+                from_customer_id,
+                into_customer_id
+            FROM events
+            WHERE kind = 'merge'
+            QUALIFY row_number() OVER (PARTITION BY from_customer_id ORDER BY "at" DESC, into_customer_id) = 1
+        ),
+
+        walked AS (
+            SELECT
+                holders.customer_id,
+                newest_merges.into_customer_id AS reached
+            FROM holders
+            INNER JOIN newest_merges ON holders.customer_id = newest_merges.from_customer_id
+            ANTI JOIN persons ON holders.customer_id = persons.customer_id
+            UNION
+            SELECT
+                walked.customer_id,
+                newest_merges.into_customer_id AS reached
+            FROM walked
+            INNER JOIN newest_merges ON walked.reached = newest_merges.from_customer_id
+            WHERE walked.reached NOT IN (SELECT persons.customer_id FROM persons)
+        ),
+
+        standing AS (
+            SELECT
+                holders.customer_id,
+                holders.customer_id AS person,
+                'self' AS via
+            FROM holders
+            SEMI JOIN persons ON holders.customer_id = persons.customer_id
+            UNION ALL
+            SELECT
+                walked.customer_id,
+                walked.reached AS person,
+                'merge' AS via
+            FROM walked
+            SEMI JOIN persons ON walked.reached = persons.customer_id
+        ),
+
+        split_off AS (
+            SELECT DISTINCT
+                standing.customer_id,
+                events.into_customer_id AS person,
+                'split' AS via
+            FROM standing
+            INNER JOIN events ON standing.person = events.from_customer_id
+            INNER JOIN persons ON events.into_customer_id = persons.customer_id
+            WHERE events.kind = 'split' AND events.into_customer_id <> standing.person
+        )
+
+        SELECT * FROM standing
+        UNION ALL
+        SELECT * FROM split_off
+        """
+    )

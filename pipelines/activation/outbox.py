@@ -1,0 +1,342 @@
+"""The outbox: what was decided, what became of it, and what each destination holds of ours.
+
+Belongs here: every transaction on the tables of `tables`. Each transaction is short, so that no
+lock is held while anything is sent. Does not belong here: what to decide (differences, decisions) or how to send.
+
+The life of a delivery:
+    planned ──claim──> sent ──> applied
+       ^                 ├────> rejected | quarantined
+       └──known absent───┴────> unknown ──read back──> applied | planned
+held_out, suppressed and capped are decisions not to send; they are final at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from pipelines.activation.tables import PENDING, campaign_plans, deliveries, destination_state, payloads
+from pipelines.destinations.protocol import Operation
+
+_CHUNK = 20_000
+_PLACE = ("destination", "operation", "address", "customer_id")
+_HELD = ("customer_id", "version", "fingerprint", "content")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A delivery taken for sending (or for reading back). `attempts` counts this one."""
+
+    delivery_id: str
+    key: str
+    customer_id: str
+    address: str
+    operation: str
+    campaign_id: str | None
+    wave: str | None
+    version: int
+    fingerprint: str
+    attempts: int
+    decided_on: Any
+    payload: str | None
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What became of a claimed delivery.
+
+    held: for applied tags and recommendations, (fingerprint, content) that the destination holds from now on.
+    give_back: the attempt provably never left, so it doesn't count.
+    """
+
+    claim: Claim
+    state: str
+    reason: str | None = None
+    next_attempt_at: datetime | None = None
+    held: tuple[str, str | None] | None = None
+    give_back: bool = False
+
+
+def insert_planned(engine: sa.Engine, batches: Iterable[pa.RecordBatch]) -> int:
+    """Add planned deliveries, one transaction a batch; a delivery that is there already is left as it is.
+
+    The order of batches and a kill between them don't matter: the next planning finds what is still missing.
+    """
+    count = 0
+    for batch in batches:
+        if batch.num_rows:
+            with engine.begin() as transaction:
+                count += _insert(transaction, batch)
+    return count
+
+
+def insert_decisions(engine: sa.Engine, planned: pa.Table, plan: dict[str, Any]) -> int:
+    """Add all decisions of one planning of one campaign together with its record, in one transaction.
+
+    All or nothing: budget and caps of what follows depend on them.
+    """
+    with engine.begin() as transaction:
+        count = sum(_insert(transaction, batch) for batch in planned.to_batches(max_chunksize=_CHUNK))
+        statement = _insert_into(engine, campaign_plans).values(plan)
+        transaction.execute(
+            statement.on_conflict_do_update(
+                index_elements=["campaign_id", "wave", "snapshot_id"],
+                set_={
+                    "audience": statement.excluded.audience,
+                    "decided": campaign_plans.c.decided + statement.excluded.decided,
+                    "destinations": statement.excluded.destinations,
+                },
+            )
+        )
+    return count
+
+
+def _insert(transaction: sa.Connection, batch: pa.RecordBatch) -> int:
+    rows = batch.to_pylist()
+    bodies = [
+        {"delivery_id": row["delivery_id"], "payload": row["payload"]} for row in rows if row["payload"] is not None
+    ]
+    for row in rows:
+        del row["payload"]
+        row["attempts"] = 0
+    transaction.execute(_insert_into(transaction.engine, deliveries).on_conflict_do_nothing(), rows)
+    if bodies:
+        transaction.execute(_insert_into(transaction.engine, payloads).on_conflict_do_nothing(), bodies)
+    return len(rows)
+
+
+def supersede(engine: sa.Engine, superseded: Sequence[dict[str, Any]]) -> None:
+    """End planned deliveries that newer data has overtaken before they were sent.
+
+    superseded: delivery_id, destination, operation, address, customer_id, version. Their version is used up, so that
+    the same content planned again later gets a key of its own.
+    """
+    for start in range(0, len(superseded), _CHUNK):
+        chunk = superseded[start : start + _CHUNK]
+        with engine.begin() as transaction:
+            transaction.execute(
+                deliveries.update()
+                .where(deliveries.c.delivery_id == sa.bindparam("id"), deliveries.c.state == "planned")
+                .values(state="rejected", reason="overtaken by newer data before it was sent", next_attempt_at=None),
+                [{"id": row["delivery_id"]} for row in chunk],
+            )
+            _drop_payloads(transaction, [row["delivery_id"] for row in chunk])
+            statement = _insert_into(engine, destination_state)
+            transaction.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["destination", "operation", "address"],
+                    set_={"version": statement.excluded.version},
+                ),
+                [
+                    {
+                        **{name: row[name] for name in _PLACE},
+                        "version": row["version"],
+                        "fingerprint": "",
+                    }
+                    for row in chunk
+                ],
+            )
+
+
+def withhold(engine: sa.Engine, withheld: Sequence[dict[str, Any]]) -> None:
+    """Stop planned coupons that may no longer go out. withheld: delivery_id, state, reason."""
+    if not withheld:
+        return
+    with engine.begin() as transaction:
+        transaction.execute(
+            deliveries.update()
+            .where(deliveries.c.delivery_id == sa.bindparam("id"), deliveries.c.state == "planned")
+            .values(state=sa.bindparam("new_state"), reason=sa.bindparam("new_reason"), next_attempt_at=None),
+            [{"id": row["delivery_id"], "new_state": row["state"], "new_reason": row["reason"]} for row in withheld],
+        )
+        _drop_payloads(transaction, [row["delivery_id"] for row in withheld])
+
+
+_CLAIM_COLUMNS = (
+    deliveries.c.delivery_id,
+    deliveries.c.idempotency_key,
+    deliveries.c.customer_id,
+    deliveries.c.address,
+    deliveries.c.operation,
+    deliveries.c.campaign_id,
+    deliveries.c.wave,
+    deliveries.c.version,
+    deliveries.c.fingerprint,
+    deliveries.c.attempts,
+    deliveries.c.decided_on,
+    payloads.c.payload,
+)
+
+
+def claim_due(engine: sa.Engine, destination: str, operation: Operation, now: datetime, limit: int) -> list[Claim]:
+    """Take the next due deliveries in the order of their ids and mark them `sent` before anything leaves."""
+    with engine.begin() as transaction:
+        rows = transaction.execute(_due("planned", destination, operation, now).limit(limit)).all()
+        if rows:
+            transaction.execute(
+                deliveries.update()
+                .where(deliveries.c.delivery_id == sa.bindparam("id"))
+                .values(state="sent", attempts=deliveries.c.attempts + 1, next_attempt_at=None),
+                [{"id": row.delivery_id} for row in rows],
+            )
+    return [_claim(row, attempts=row.attempts + 1) for row in rows]
+
+
+def unresolved(
+    engine: sa.Engine, destination: str, operation: Operation, state: str, now: datetime, after: str, limit: int
+) -> list[Claim]:
+    """Deliveries whose effect is in doubt: `sent` (a push died) or `unknown` (no clear answer), after that id."""
+    statement = _due(state, destination, operation, now).where(deliveries.c.delivery_id > after).limit(limit)
+    with engine.begin() as transaction:
+        return [_claim(row, attempts=row.attempts) for row in transaction.execute(statement)]
+
+
+def next_due(engine: sa.Engine, destination: str, now: datetime) -> datetime | None:
+    """When the earliest waiting delivery of that destination is due, None if none waits."""
+    with engine.begin() as transaction:
+        return transaction.execute(
+            sa.select(sa.func.min(deliveries.c.next_attempt_at)).where(
+                deliveries.c.destination == destination,
+                deliveries.c.state.in_(("planned", "unknown")),
+                deliveries.c.next_attempt_at > now,
+            )
+        ).scalar()
+
+
+def _due(state: str, destination: str, operation: Operation, now: datetime) -> sa.Select[Any]:
+    return (
+        sa.select(*_CLAIM_COLUMNS)
+        .select_from(deliveries.outerjoin(payloads, payloads.c.delivery_id == deliveries.c.delivery_id))
+        .where(
+            deliveries.c.state == state,
+            deliveries.c.destination == destination,
+            deliveries.c.operation == operation.value,
+            sa.or_(deliveries.c.next_attempt_at.is_(None), deliveries.c.next_attempt_at <= now),
+        )
+        .order_by(deliveries.c.delivery_id)
+    )
+
+
+def _claim(row: Any, attempts: int) -> Claim:
+    return Claim(
+        row.delivery_id, row.idempotency_key, row.customer_id, row.address, row.operation, row.campaign_id, row.wave,
+        row.version, row.fingerprint, attempts, row.decided_on, row.payload,
+    )  # fmt: skip
+
+
+def settle(engine: sa.Engine, destination: str, settlements: Sequence[Settlement], now: datetime) -> None:
+    """Record what became of a batch, and what the destination holds now, in one transaction."""
+    if not settlements:
+        return
+    with engine.begin() as transaction:
+        transaction.execute(
+            deliveries.update()
+            .where(deliveries.c.delivery_id == sa.bindparam("id"))
+            .values(
+                state=sa.bindparam("new_state"),
+                reason=sa.bindparam("new_reason"),
+                attempts=sa.bindparam("new_attempts"),
+                next_attempt_at=sa.bindparam("due"),
+                settled_at=sa.bindparam("settled"),
+            ),
+            [
+                {
+                    "id": settlement.claim.delivery_id,
+                    "new_state": settlement.state,
+                    "new_reason": settlement.reason,
+                    "new_attempts": settlement.claim.attempts - settlement.give_back,
+                    "due": settlement.next_attempt_at,
+                    "settled": None if settlement.state in PENDING else now,
+                }
+                for settlement in settlements
+            ],
+        )
+        held = [
+            {
+                "destination": destination,
+                "operation": settlement.claim.operation,
+                "address": settlement.claim.address,
+                "customer_id": settlement.claim.customer_id,
+                "version": settlement.claim.version,
+                "fingerprint": settlement.held[0],
+                "content": settlement.held[1],
+            }
+            for settlement in settlements
+            if settlement.held is not None
+        ]
+        if held:
+            statement = _insert_into(engine, destination_state)
+            transaction.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["destination", "operation", "address"],
+                    set_={name: statement.excluded[name] for name in _HELD},
+                ),
+                held,
+            )
+        _drop_payloads(
+            transaction, [settlement.claim.delivery_id for settlement in settlements if settlement.state == "applied"]
+        )
+
+
+def _drop_payloads(transaction: sa.Connection, delivery_ids: Sequence[str]) -> None:
+    if delivery_ids:
+        transaction.execute(
+            payloads.delete().where(payloads.c.delivery_id == sa.bindparam("id")),
+            [{"id": delivery_id} for delivery_id in delivery_ids],
+        )
+
+
+def copy_into(
+    connection: duckdb.DuckDBPyConnection,
+    engine: sa.Engine,
+    name: str,
+    schema: pa.Schema,
+    table: sa.Table,
+    *conditions: Any,
+) -> None:
+    """Make the DuckDB temporary table `name` of the rows of a state table that meet the conditions.
+
+    Read by key range in short transactions, so that a long read never keeps other writers of the state waiting.
+    """
+    connection.register("_schema", schema.empty_table())
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM _schema")
+    connection.unregister("_schema")
+    for chunk in read_chunks(engine, schema, table, *conditions):
+        connection.register("_chunk", chunk)
+        connection.execute(f"INSERT INTO {name} SELECT * FROM _chunk")
+        connection.unregister("_chunk")
+
+
+def read_chunks(engine: sa.Engine, schema: pa.Schema, table: sa.Table, *conditions: Any) -> Iterator[pa.Table]:
+    """The rows of a state table as Arrow tables of at most some thousand rows, in the order of its key."""
+    key = list(table.primary_key.columns)
+    position = [schema.get_field_index(column.name) for column in key]
+    columns = [table.c[name] for name in schema.names]
+    after: tuple[Any, ...] | None = None
+    while True:
+        statement = sa.select(*columns).where(*conditions).order_by(*key).limit(_CHUNK)
+        if after is not None:
+            statement = statement.where(sa.tuple_(*key) > sa.tuple_(*map(sa.literal, after)))
+        with engine.begin() as transaction:
+            rows = transaction.execute(statement).all()
+        if rows:
+            arrays = [
+                pa.array(values, type=field.type) for values, field in zip(zip(*rows, strict=True), schema, strict=True)
+            ]
+            yield pa.Table.from_arrays(arrays, schema=schema)
+        if len(rows) < _CHUNK:
+            return
+        after = tuple(rows[-1][index] for index in position)
+
+
+def _insert_into(engine: sa.Engine, table: sa.Table) -> Any:
+    """INSERT with ON CONFLICT, which SQLAlchemy spells per dialect."""
+    dialect: Any = postgresql if engine.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table)

@@ -1,0 +1,254 @@
+"""Push: plan the differences, decide the campaigns, send what is due, and say what happened."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+import duckdb
+import sqlalchemy as sa
+
+from pipelines.activation import outbox
+from pipelines.activation.audience_data import (
+    Published,
+    prepare_addresses,
+    prepare_coupon_history,
+    prepare_persons,
+    read_published,
+)
+from pipelines.activation.campaigns import Campaign, CampaignFile, load_campaigns
+from pipelines.activation.decisions import CampaignDecision, decide, find_withheld
+from pipelines.activation.differences import Difference, plan_differences
+from pipelines.activation.sending import Sent, deliver, recover
+from pipelines.destinations.protocol import Operation
+from pipelines.destinations.registry import Configured, load_destinations
+from pipelines.errors import TransientError
+from pipelines.settings import Settings
+from pipelines.warehouse import current_snapshot, open_snapshot
+
+Progress = Callable[[str], None]
+
+
+@dataclass
+class PushReport:
+    """What a push planned and what became of it.
+
+    differences: per destination and operation. campaigns: per campaign that runs on the as-of date.
+    withheld: waiting coupons that were stopped. sent: per destination. notes: what was left out, and why.
+    """
+
+    snapshot_id: str
+    as_of: date
+    dry_run: bool
+    differences: list[Difference] = field(default_factory=list)
+    campaigns: list[CampaignDecision] = field(default_factory=list)
+    withheld: int = 0
+    sent: list[Sent] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def failures(self) -> list[str]:
+        """Why a destination was given up in this push; empty if every destination answered."""
+        return [f"{sent.destination}: {sent.stopped}" for sent in self.sent if sent.stopped]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The plan as data for `push --json`: one object per destination and operation, or campaign."""
+        differences = [
+            {**asdict(difference), "operation": difference.operation.value, "samples": list(difference.samples)}
+            for difference in self.differences
+        ]
+        campaigns = [
+            {**asdict(decision), "operation": Operation.COUPON.value, "samples": list(decision.samples)}
+            for decision in self.campaigns
+        ]
+        return differences + campaigns
+
+    def lines(self) -> list[str]:
+        """The report in words, a line each."""
+        lines = [f"{'Plan' if self.dry_run else 'Pushed'} from {self.snapshot_id}, as of {self.as_of}"]
+        for difference in self.differences:
+            lines.append(
+                f"{difference.destination} {difference.operation}: {difference.creates} creates, "
+                f"{difference.updates} updates, {difference.deletes} deletes"
+            )
+            lines.extend(f"    {sample}" for sample in difference.samples)
+        for decision in self.campaigns:
+            states = ", ".join(f"{count} {state}" for state, count in decision.states.items()) or "nobody new"
+            lines.append(
+                f"campaign {decision.campaign_id}, wave {decision.wave}: audience {decision.audience}, "
+                f"decided before {decision.already}, now {states}"
+            )
+            lines.extend(f"    {sample}" for sample in decision.samples)
+        if self.withheld:
+            lines.append(f"{self.withheld} waiting coupon(s) withheld")
+        for sent in self.sent:
+            lines.append(f"{sent.destination}: {sent.words()}")
+            if sent.stopped:
+                lines.append(f"    stopped: {sent.stopped}")
+        lines.extend(self.notes)
+        if self.dry_run:
+            lines.append("Dry run: nothing was written or sent.")
+        return lines
+
+
+def push(
+    settings: Settings,
+    engine: sa.Engine,
+    *,
+    secret: bytes,
+    destination: str | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+    as_of: date | None = None,
+    clock: Callable[[], datetime] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> PushReport:
+    """Bring the destinations to what the published snapshot says.
+
+    secret: key of the coupon codes; the same for the life of a home. as_of: the snapshot's own unless given.
+    destination: push to that one alone; a campaign is decided if it names it.
+    dry_run: plan and write nothing, neither outside nor into the state.
+
+    Raises ConfigurationError (unknown destination, faulty campaigns.yml), PermanentError (nothing published),
+    TransientError (another push is running). A destination that fails raises nothing: see `PushReport.failures`.
+    """
+    now = clock or _utc_now
+    tell = progress or _silent
+    every = load_destinations(settings)
+    chosen = load_destinations(settings, only=destination)
+    campaigns = load_campaigns(settings, set(every))
+    with _one_push(settings, dry_run):
+        if not dry_run:
+            for configured in chosen.values():
+                recover(engine, configured.destination, now())
+        snapshot_id = current_snapshot(settings).stem
+        with open_snapshot(settings) as connection:
+            published = read_published(connection, snapshot_id, as_of)
+            report = PushReport(snapshot_id, published.as_of, dry_run)
+            plan = _Planning(connection, engine, published, report, now(), write=not dry_run, tell=tell)
+            prepare_persons(connection, published)
+            plan.differences(chosen)
+            plan.campaigns(every, set(chosen), campaigns, secret)
+        if not dry_run:
+            for configured in chosen.values():
+                tell(f"sending to {configured.destination.name}")
+                report.sent.append(deliver(engine, configured.destination, now, sleep, tell))
+    return report
+
+
+@dataclass
+class _Planning:
+    connection: duckdb.DuckDBPyConnection
+    engine: sa.Engine
+    published: Published
+    report: PushReport
+    now: datetime
+    write: bool
+    tell: Progress
+
+    def differences(self, destinations: dict[str, Configured]) -> None:
+        for name, configured in destinations.items():
+            prepare_addresses(self.connection, configured.destination.capabilities().channel)
+            for operation in (Operation.TAGS, Operation.RECOMMENDATIONS):
+                if not configured.wants(operation):
+                    continue
+                self.tell(f"comparing {operation} of {name}")
+                difference = plan_differences(
+                    self.connection, self.engine, self.published, name, operation, configured.settings.tags,
+                    self.now, self.write,
+                )  # fmt: skip
+                if difference is None:
+                    self.report.notes.append(f"{name}: no {operation} in this snapshot, so what is there stays.")
+                else:
+                    self.report.differences.append(difference)
+
+    def campaigns(self, every: dict[str, Configured], chosen: set[str], file: CampaignFile, secret: bytes) -> None:
+        prepare_coupon_history(self.connection, self.engine, self.published)
+        withheld = find_withheld(self.connection, self.published.as_of)
+        self.report.withheld = len(withheld)
+        if self.write:
+            outbox.withhold(self.engine, withheld)
+        for campaign_id, campaign in file.campaigns.items():
+            able = [name for name in campaign.destinations if every[name].wants(Operation.COUPON)]
+            if not chosen.intersection(able):
+                if not able:
+                    self.report.notes.append(f"campaign {campaign_id}: no destination of it takes coupons.")
+                continue
+            if not campaign.runs_on(self.published.as_of):
+                self.report.notes.append(f"campaign {campaign_id}: not running on {self.published.as_of}.")
+                continue
+            self.tell(f"deciding campaign {campaign_id}")
+            self._decide(campaign_id, campaign, {name: every[name] for name in able}, file, secret)
+
+    def _decide(
+        self,
+        campaign_id: str,
+        campaign: Campaign,
+        destinations: dict[str, Configured],
+        file: CampaignFile,
+        secret: bytes,
+    ) -> None:
+        self._campaign_addresses(destinations)
+        decision, planned = decide(
+            self.connection, self.published, campaign_id, campaign, sorted(destinations), file.caps, secret, self.now
+        )
+        self.report.campaigns.append(decision)
+        if self.write:
+            outbox.insert_decisions(
+                self.engine,
+                planned,
+                {
+                    "campaign_id": campaign_id,
+                    "wave": decision.wave,
+                    "snapshot_id": self.published.snapshot_id,
+                    "as_of": self.published.as_of,
+                    "destinations": " ".join(sorted(destinations)),
+                    "audience": decision.audience,
+                    "decided": decision.decided,
+                    "planned_at": self.now,
+                },
+            )
+
+    def _campaign_addresses(self, destinations: dict[str, Configured]) -> None:
+        self.connection.execute(
+            "CREATE OR REPLACE TEMP TABLE campaign_addresses "
+            "(destination VARCHAR, customer_id VARCHAR, address VARCHAR)"
+        )
+        for name, configured in destinations.items():
+            prepare_addresses(self.connection, configured.destination.capabilities().channel)
+            # Of several accounts at one destination the coupon goes to one, always the same.
+            self.connection.execute(
+                "INSERT INTO campaign_addresses "
+                "SELECT ?, customer_id, min(address) FROM addresses GROUP BY customer_id",
+                [name],
+            )
+
+
+@contextmanager
+def _one_push(settings: Settings, dry_run: bool) -> Iterator[None]:
+    """Hold the home's push lock, released by the system even when the process is killed; a dry run needs none."""
+    if dry_run:
+        yield
+        return
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with (settings.home / ".push.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise TransientError(
+                f"Another push is sending from {settings.home}; one at a time. Try again when it has ended."
+            ) from error
+        yield
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _silent(_text: str) -> None:
+    pass

@@ -1,0 +1,108 @@
+"""The tables of activation in the state database.
+
+Belongs here: their columns, the states a delivery can be in, and the shape in which planning hands deliveries over.
+Does not belong here: any transaction on them (outbox).
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from pipelines.state import metadata
+
+PENDING = ("planned", "sent", "unknown")
+FAILED = ("rejected", "quarantined")
+LIVE = (*PENDING, "applied")
+"""States whose effect exists or may come to exist: they count for caps and budgets."""
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("delivery_id", sa.String(32), primary_key=True),
+    sa.Column("idempotency_key", sa.String(64), nullable=False),
+    sa.Column("destination", sa.String(64), nullable=False),
+    sa.Column("operation", sa.String(32), nullable=False),
+    sa.Column("customer_id", sa.String(64), nullable=False),
+    sa.Column("address", sa.String(255), nullable=False),
+    sa.Column("campaign_id", sa.String(128)),
+    sa.Column("wave", sa.String(64)),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("fingerprint", sa.String(64), nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("next_attempt_at", sa.DateTime),
+    sa.Column("decided_on", sa.Date, nullable=False),
+    sa.Column("decided_at", sa.DateTime, nullable=False),
+    sa.Column("settled_at", sa.DateTime),
+    sa.Column("snapshot_id", sa.String(128), nullable=False),
+    sa.Column("campaign_kind", sa.String(64)),
+    sa.Column("liability_cents", sa.BigInteger, nullable=False, default=0),
+    sa.Column("valid_to", sa.Date),
+    sa.Index("deliveries_due", "state", "destination", "operation", "delivery_id"),
+    sa.Index("deliveries_of_campaign", "campaign_id", "wave"),
+)
+
+payloads = sa.Table(
+    "delivery_payloads",
+    metadata,
+    sa.Column("delivery_id", sa.String(32), primary_key=True),
+    sa.Column("payload", sa.Text, nullable=False),
+    comment="What is still to be sent; dropped once applied, so that the log stays slim.",
+)
+
+destination_state = sa.Table(
+    "destination_state",
+    metadata,
+    sa.Column("destination", sa.String(64), primary_key=True),
+    sa.Column("operation", sa.String(32), primary_key=True),
+    sa.Column("address", sa.String(255), primary_key=True),
+    sa.Column("customer_id", sa.String(64), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("fingerprint", sa.String(64), nullable=False),
+    sa.Column("content", sa.Text),
+    comment="What a destination holds of ours per address (a member id of its channel, or our customer id); "
+    "an empty fingerprint: nothing (any more).",
+)
+
+campaign_plans = sa.Table(
+    "campaign_plans",
+    metadata,
+    sa.Column("campaign_id", sa.String(128), primary_key=True),
+    sa.Column("wave", sa.String(64), primary_key=True),
+    sa.Column("snapshot_id", sa.String(128), primary_key=True),
+    sa.Column("as_of", sa.Date, nullable=False),
+    sa.Column("destinations", sa.Text, nullable=False),
+    sa.Column("audience", sa.Integer, nullable=False),
+    sa.Column("decided", sa.Integer, nullable=False),
+    sa.Column("planned_at", sa.DateTime, nullable=False),
+    comment="How many persons each planning found in the audience, and how many it newly decided.",
+)
+
+PLANNED_COLUMNS = pa.schema(
+    [
+        ("delivery_id", pa.string()),
+        ("idempotency_key", pa.string()),
+        ("destination", pa.string()),
+        ("operation", pa.string()),
+        ("customer_id", pa.string()),
+        ("address", pa.string()),
+        ("campaign_id", pa.string()),
+        ("wave", pa.string()),
+        ("version", pa.int64()),
+        ("fingerprint", pa.string()),
+        ("subject", pa.string()),
+        ("state", pa.string()),
+        ("reason", pa.string()),
+        ("decided_on", pa.date32()),
+        ("decided_at", pa.timestamp("us")),
+        ("snapshot_id", pa.string()),
+        ("campaign_kind", pa.string()),
+        ("liability_cents", pa.int64()),
+        ("valid_to", pa.date32()),
+        ("payload", pa.string()),
+    ]
+)
+"""What planning hands over. payload is null where nothing is to be sent."""

@@ -1,0 +1,1 @@
+"""What goes out: one protocol for every destination, and one file a platform."""

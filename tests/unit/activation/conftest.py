@@ -1,0 +1,169 @@
+"""A small retailer's snapshot and everything a push needs, built by hand."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import sqlalchemy as sa
+import yaml
+
+from pipelines.activation.log import activation_log
+from pipelines.activation.push import PushReport, push
+from pipelines.settings import Settings
+from pipelines.state import open_state
+
+SECRET = b"a secret of thirty-two bytes....."
+
+_TABLES = {
+    "customers": "customer_id VARCHAR, is_staff BOOLEAN, consent_marketing BOOLEAN, level VARCHAR, "
+    "home_store_id VARCHAR, last_seen_at TIMESTAMP",
+    "customer_identities": "customer_id VARCHAR, channel VARCHAR, kind VARCHAR, identity VARCHAR, "
+    "last_seen_at TIMESTAMP, is_blocked BOOLEAN",
+    "customer_merges": '"at" TIMESTAMP, kind VARCHAR, from_customer_id VARCHAR, into_customer_id VARCHAR',
+    "customer_rfm": "customer_id VARCHAR, snapshot_date DATE, recency_days INTEGER, frequency INTEGER, "
+    "monetary DECIMAL(18,2), r_score INTEGER, f_score INTEGER, m_score INTEGER, segment VARCHAR, lifecycle VARCHAR",
+    "customer_tags": "customer_id VARCHAR, tag VARCHAR, value VARCHAR, since DATE, source VARCHAR",
+    "segment_members": "segment VARCHAR, customer_id VARCHAR, since DATE",
+    "recommendations": "customer_id VARCHAR, rank INTEGER, sku VARCHAR, score DOUBLE, reason VARCHAR, "
+    "strategy VARCHAR, store_id VARCHAR, as_of DATE",
+}
+
+
+@dataclass
+class Person:
+    """One customer of the made-up retailer."""
+
+    customer_id: str
+    lifecycle: str = "dormant"
+    segment: str = "hibernating"
+    monetary: str = "100.00"
+    consent: bool | None = True
+    staff: bool = False
+    members: list[tuple[str, str]] = field(default_factory=list)
+    skus: list[str] = field(default_factory=list)
+    level: str | None = None
+
+
+@dataclass
+class World:
+    """A home folder with a clock that the test moves."""
+
+    settings: Settings
+    engine: sa.Engine
+    as_of: date = date(2026, 3, 31)
+    now: datetime = datetime(2026, 4, 1, 2, 0)
+    slept: list[float] = field(default_factory=list)
+    _published: int = 0
+
+    @staticmethod
+    def person(customer_id: str, **changes: Any) -> Person:
+        """A dormant customer with consent, but for the changes."""
+        return Person(customer_id, **changes)
+
+    def publish(
+        self, persons: list[Person], merges: Sequence[tuple[str, str, str]] = (), without: tuple[str, ...] = ()
+    ) -> str:
+        """Write and publish a snapshot; merges are (kind, from, into). Returns its id."""
+        self._published += 1
+        snapshot_id = f"marts-{self._published:04d}"
+        self.settings.snapshots.mkdir(parents=True, exist_ok=True)
+        path = self.settings.snapshots / f"{snapshot_id}.duckdb"
+        path.unlink(missing_ok=True)
+        seen = datetime(2026, 3, 1)
+        rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in _TABLES}
+        for person in persons:
+            name = person.customer_id
+            rows["customers"].append((name, person.staff, person.consent, person.level, "s1", seen))
+            for channel, member in person.members or [("mall", f"m-{name}")]:
+                rows["customer_identities"].append((name, channel, "member", member, seen, False))
+            scores = (200, 1, person.monetary, 1, 1, 1)
+            rows["customer_rfm"].append((name, self.as_of, *scores, person.segment, person.lifecycle))
+            rows["segment_members"].append((person.segment, name, self.as_of))
+            for tag, value in (("segment", person.segment), ("lifecycle", person.lifecycle)):
+                rows["customer_tags"].append((name, tag, value, self.as_of, "rfm"))
+            for rank, sku in enumerate(person.skus, start=1):
+                rows["recommendations"].append((name, rank, sku, 0.5, f"「{sku}」", "item", None, self.as_of))
+        rows["customer_merges"] = [(seen, *merge) for merge in merges]
+        with duckdb.connect(str(path)) as connection:
+            connection.execute("CREATE SCHEMA marts")
+            for table, columns in _TABLES.items():
+                if table in without:
+                    continue
+                connection.execute(f"CREATE TABLE marts.{table} ({columns})")
+                if rows[table]:
+                    marks = ", ".join("?" * len(rows[table][0]))
+                    connection.executemany(f"INSERT INTO marts.{table} VALUES ({marks})", rows[table])
+        link = self.settings.snapshots / "current"
+        link.unlink(missing_ok=True)
+        os.symlink(path.name, link)
+        return snapshot_id
+
+    def configure(self, name: str, content: dict[str, Any]) -> None:
+        """Write a reference file of this home."""
+        folder = self.settings.home / "reference"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+
+    def campaign(self, caps: list[dict[str, Any]] | None = None, **changes: Any) -> None:
+        """Configure one campaign `recall` for dormant customers, with changes."""
+        settings = {
+            "kind": "recall",
+            "audience": {"lifecycle": ["dormant"]},
+            "offer": {"kind": "amount_off", "value": "30.00", "threshold": "199", "currency": "CNY", "valid_days": 30},
+            "holdout": {"share": 0},
+            "budget": {"coupons": 1000},
+            "destinations": ["files"],
+            **changes,
+        }
+        self.configure("campaigns.yml", {"caps": caps or [], "campaigns": {"recall": settings}})
+
+    def push(self, **options: Any) -> PushReport:
+        """Push now, with the test's clock."""
+        return push(self.settings, self.engine, secret=SECRET, clock=lambda: self.now, sleep=self._sleep, **options)
+
+    def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += timedelta(seconds=seconds)
+
+    def log(self, operation: str | None = None) -> list[dict[str, Any]]:
+        """The activation log as rows."""
+        rows: list[dict[str, Any]] = activation_log(self.engine).to_pylist()
+        return [row for row in rows if operation in (None, row["operation"])]
+
+    def states(self, operation: str = "coupon") -> dict[str, str]:
+        """State per customer; fails if somebody has two deliveries of that operation."""
+        rows = self.log(operation)
+        states = {row["customer_id"]: row["state"] for row in rows}
+        assert len(states) == len(rows), "somebody has two deliveries"
+        return states
+
+    def received(self, folder: str, destination: str = "files") -> list[dict[str, str]]:
+        """Every row that the files destination was given, in no particular order."""
+        rows: list[dict[str, str]] = []
+        for path in sorted((self.settings.outbound / destination / folder).glob("*.csv")):
+            with path.open(encoding="utf-8", newline="") as file:
+                rows.extend(csv.DictReader(file))
+        return rows
+
+    def files(self) -> dict[str, bytes]:
+        """Every file outside, by path, with its bytes."""
+        root = self.settings.outbound
+        return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    settings = Settings(home=tmp_path / "home", memory_limit="1GB", threads=1)
+    engine = open_state(settings)
+    made = World(settings, engine)
+    made.campaign()
+    yield made
+    engine.dispose()
