@@ -61,7 +61,9 @@ def run_nightly(
 
         platform = Platform(settings, progress)
         channels = platform.channels  # a wrong channels.yml stops here, before Dagster starts
-        if ensure_keys(settings):
+        had_key_file = settings.key_file.exists()
+        ensure_keys(settings)
+        if settings.key_file.exists() and not had_key_file:
             progress(f"keys: made {settings.key_file} (keep a copy in a safe place; without it the vault is lost)")
         progress(f"start: {len(channels.channels)} channels of {channels.path}")
         run_id = str(uuid.uuid4())

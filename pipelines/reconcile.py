@@ -9,7 +9,7 @@ from pipelines.checks import Check
 from pipelines.feeds.reconcile import reconcile_batches
 from pipelines.settings import Settings
 from pipelines.state import state
-from pipelines.warehouse import current_snapshot, open_snapshot
+from pipelines.warehouse import open_snapshot
 
 LEDGER_COMPARISONS = {
     "sales_daily.net_amount": (
@@ -62,4 +62,4 @@ def reconcile_marts(settings: Settings) -> list[Check]:
 
 def reconcile_activation_log(settings: Settings, engine: sa.Engine) -> list[Check]:
     """Every member of every audience in exactly one state."""
-    return reconcile_activation(current_snapshot(settings), engine)
+    return reconcile_activation(settings, engine)

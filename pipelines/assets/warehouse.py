@@ -16,7 +16,7 @@ from pipelines.warehouse import open_warehouse
 RAW_KEYS = [dg.AssetKey(["raw", name]) for name in FEEDS]
 REFERENCE_KEYS = [dg.AssetKey(["reference", name]) for name in reference.TABLES]
 OPS_KEYS = [dg.AssetKey(["ops", name]) for name in (*ops.TABLES, "runs")]
-IDENTITY_KEYS = [dg.AssetKey(["identity", name]) for name in identity.TABLES]
+IDENTITY_KEYS = [dg.AssetKey(["identity", name]) for name in identity.PUBLISHED_TABLES]
 
 
 def _specs(keys: Sequence[dg.AssetKey], group: str, deps: Sequence[dg.AssetKey]) -> list[dg.AssetSpec]:

@@ -20,7 +20,10 @@ def push(destination: str | None, dry_run: bool, as_json: bool) -> None:
     from pipelines.activation.command import run_push
 
     report = run_push(chosen_settings(), destination, dry_run, progress())
-    print_dicts(report.rows(), report.columns, as_json)
+    if as_json:
+        click.echo(json.dumps(plain(report.rows()), ensure_ascii=False, indent=1))
+    else:
+        click.echo("\n".join(report.lines()))
 
 
 @click.command(cls=HomeCommand)
