@@ -1,0 +1,54 @@
+with
+
+orders as (
+    select * from {{ ref('int_orders') }}
+),
+
+order_lines as (
+    select * from {{ ref('int_order_lines') }}
+),
+
+orders_with_lines as (
+    select distinct order_key from order_lines
+),
+
+oversized_lines as (
+    select distinct order_lines.order_key
+    from order_lines
+    inner join orders on order_lines.order_key = orders.order_key
+    where
+        {{ is_beyond_money('order_lines.unit_list_price', 'order_lines.quantity') }}
+        or {{ is_beyond_money('order_lines.unit_price', 'order_lines.quantity') }}
+        or {{ is_beyond_money('order_lines.unit_list_price', 'order_lines.quantity * coalesce(orders.fx_rate, 1)') }}
+        or {{ is_beyond_money('order_lines.unit_price', 'order_lines.quantity * coalesce(orders.fx_rate, 1)') }}
+        or {{ is_beyond_money('order_lines.line_discount_amount', 'coalesce(orders.fx_rate, 1)') }}
+        or {{ is_beyond_money('order_lines.line_discount_amount') }}
+        or {{ is_beyond_money('order_lines.quantity') }}
+),
+
+exceptions as (
+    select
+        orders.order_key,
+        case
+            when orders_with_lines.order_key is null then 'lines have not come'
+            when
+                oversized_lines.order_key is not null
+                or {{ is_beyond_money('orders.order_discount_amount') }}
+                or {{ is_beyond_money('orders.order_discount_amount', 'coalesce(orders.fx_rate, 1)') }}
+                then 'an amount is too large to be booked'
+            when orders.is_paid and orders.fx_rate is null then 'no exchange rate for its currency on or before its date'
+        end as reason
+    from orders
+    left join orders_with_lines on orders.order_key = orders_with_lines.order_key
+    left join oversized_lines on orders.order_key = oversized_lines.order_key
+),
+
+named_exceptions as (
+    select
+        order_key,
+        reason
+    from exceptions
+    where reason is not null
+)
+
+select * from named_exceptions

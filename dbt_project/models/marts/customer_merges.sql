@@ -1,0 +1,19 @@
+with
+
+merges as (
+    select * from {{ source('identity', 'merges') }}
+),
+
+customer_merges as (
+    select
+        cast(event_id as varchar) as event_id,
+        "at",
+        kind,
+        from_customer_id,
+        into_customer_id,
+        cause,
+        evidence
+    from merges
+)
+
+select * from customer_merges
