@@ -56,7 +56,7 @@ def watermarks(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[int, in
 
 
 def value_key(kind: Kind, token: str, channel: str = "channel") -> str:
-    """SQL: the 128-bit key of a value. A global token is its own key; a channel's own ids are keyed with the channel."""
+    """SQL: a value's 128-bit key. A global token is its own key; a channel's own ids are keyed with the channel."""
     scope = "''" if kind.is_global else channel
     keyed = f"md5(concat_ws({SEPARATOR}, '{kind.name}', {scope}, {token}))::uuid"
     if not kind.is_global:

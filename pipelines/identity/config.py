@@ -96,7 +96,7 @@ def _limits(path: Path, given: Any) -> dict[str, int]:
 
 def _kinds(path: Path, entry: str, content: dict[str, Any]) -> tuple[str, ...]:
     names = content.get(entry, ["phone"])
-    if not isinstance(names, list) or not all(name in KIND for name in names):
+    if not isinstance(names, list) or not all(isinstance(name, str) and name in KIND for name in names):
         raise ConfigurationError(f"{path}: {entry} must be a list out of {', '.join(KIND)}.")
     return tuple(sorted(set(names)))
 

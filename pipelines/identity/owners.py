@@ -278,7 +278,7 @@ def _measure_owners(connection: duckdb.DuckDBPyConnection, rules: IdentityRules)
 
 
 def place_guests(connection: duckdb.DuckDBPyConnection) -> None:
-    """`placed_guest_claims`: touched guest claims with the owner they go to (-1: nobody but the guest; null: blocked)."""
+    """`placed_guest_claims`: touched guest claims with their owner (-1: nobody but the guest; null: blocked)."""
     connection.execute("""
         create or replace temp table placed_guest_claims as
         with nearest as (

@@ -73,7 +73,7 @@ def _resolve(connection: duckdb.DuckDBPyConnection, rules: IdentityRules, full_r
         tables.create_state(connection)
         if not known:
             clusters.remember_old(connection, everything=True)
-    since = {feed: -1 for feed in raw} if everything else _last_arrivals(connection)
+    since = dict.fromkeys(raw, -1) if everything else _last_arrivals(connection)
     window = Window(since, {feed: arrival for feed, (arrival, _) in raw.items()})
     _collect(connection, window)
     _divide(connection, rules)

@@ -189,7 +189,8 @@ VIEWS = {
                 case
                     when values.block_rule is not null then values.reason
                     when divided.n_customers > 1 and divided.rule = 'household'
-                        then 'shared by ' || divided.n_customers || ' persons: names and birthdays or genders contradict'
+                        then 'shared by ' || divided.n_customers
+                            || ' persons: names and birthdays or genders contradict'
                     when divided.n_customers > 1 and divided.rule = 'recycled'
                         then 'passed to another person: another name after a long silence'
                 end as reason,
@@ -208,7 +209,8 @@ VIEWS = {
                 null::varchar as channel,
                 devices.token as identity,
                 case
-                    when count(*) <= any_value(applied_rules.device_limit) and count(distinct assignment.customer_id) = 1
+                    when count(*) <= any_value(applied_rules.device_limit)
+                        and count(distinct assignment.customer_id) = 1
                         then min(assignment.customer_id)
                 end as customer_id,
                 min(devices.first_seen_at) as first_seen_at,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from pipelines.feeds.contract import FEEDS
 from pipelines.identity import IdentityReport, resolve
+from pipelines.identity.config import KIND
 from pipelines.settings import Settings
 
 START = datetime(2024, 1, 1)
@@ -47,9 +49,7 @@ class Lake:
     def member(self, member_id: str, at: float = 0, channel: str = "app", **more: Any) -> None:
         columns: dict[str, Any] = {}
         for name, value in more.items():
-            if name in ("phone", "email", "wechat_unionid", "wechat_openid", "alipay_uid", "qq_openid", "card_no"):
-                columns[f"{name}_token"] = value and token(name, value)
-            elif name in ("name", "birthday"):
+            if name in KIND or name in ("name", "birthday"):
                 columns[f"{name}_token"] = value and token(name, value)
             elif name == "devices":
                 columns["device_tokens"] = [token("device", device) for device in value]
@@ -106,7 +106,27 @@ class Lake:
         (row,) = cursor.fetchall()
         return dict(zip(names, row, strict=True))
 
+    def merges(self) -> list[dict[str, Any]]:
+        cursor = self.connection.execute("select * from identity.merges")
+        names = [column[0] for column in cursor.description or []]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def rules(self, text: str) -> None:
+        folder = self.settings.home / "reference"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "identity.yml").write_text(text, encoding="utf-8")
+
+    def same(self, *members: str) -> bool:
+        """Whether the members, each "id" or "channel/id", are one customer."""
+        pairs = [member.split("/") if "/" in member else ["app", member] for member in members]
+        return len({self.customer(member_id, channel) for channel, member_id in pairs}) == 1
+
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     return Lake(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def new_lake() -> Callable[[Path], Lake]:
+    return Lake

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .conftest import Lake
-
+EXAMPLES = int(os.environ.get("OMNILAKE_TEST_EXAMPLES", "15"))
 PHONES = st.sampled_from([None, "1", "2", "3"])
 NAMES = st.sampled_from([None, "zhang", "li", "wang"])
 BIRTHDAYS = st.sampled_from([None, "1990-01-01", "1991-02-02"])
@@ -54,24 +54,19 @@ ROW = st.one_of(
 PORTIONS = st.lists(st.lists(ROW, min_size=1, max_size=6), min_size=2, max_size=5)
 
 
-def state(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
+def state(lake: Any) -> dict[str, list[tuple[Any, ...]]]:
     return {
         table: sorted(lake.rows(f"select * from identity.{table}"), key=repr)
         for table in ("identities", "order_customers", "value_owners", "households")
     }
 
 
-def filled(home: Path, limit: int) -> Lake:
-    (home / "reference").mkdir(parents=True, exist_ok=True)
-    (home / "reference" / "identity.yml").write_text(f"limits: {{default: {limit}}}")
-    return Lake(home)
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(portions=PORTIONS, limit=st.sampled_from([2, 3, 10]))
-def test_increments_equal_a_rebuild(portions, limit):
+def test_increments_equal_a_rebuild(new_lake, portions, limit):
     with tempfile.TemporaryDirectory() as home:
-        lake = filled(Path(home), limit)
+        lake = new_lake(Path(home))
+        lake.rules(f"limits: {{default: {limit}}}")
         lake.resolve()
         for portion in portions:
             for method, columns in portion:
