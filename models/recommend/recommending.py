@@ -14,7 +14,8 @@ import polars as pl
 import pyarrow as pa
 
 from models.recommend.blend import Blend
-from models.recommend.interactions import Interactions, encode
+from models.recommend.encoding import encode
+from models.recommend.interactions import Interactions
 from models.recommend.item_item import ItemItem
 from models.recommend.personal import Personal
 from models.recommend.popularity import Popularity
@@ -102,7 +103,7 @@ def _batches(
     index = pl.DataFrame(
         {"customer_id": interactions.customers, "row": np.arange(len(interactions.customers), dtype=np.int64)}
     )
-    sku = pa.array(interactions.catalogue.sku, pa.string())
+    sku = interactions.catalogue.sku.to_arrow().cast(pa.string())
     names = [strategy.name for strategy in blend.strategies]
     for start in range(0, len(served), CUSTOMERS_PER_BATCH):
         batch = served.slice(start, CUSTOMERS_PER_BATCH)

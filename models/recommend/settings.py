@@ -18,6 +18,7 @@ class RecommendSettings:
       beyond it are refilled with repeats only where nothing else is sellable.
     personal_weight, item_item_weight, popularity_weight: weights of the strategies, each scaled to at most 1 per
       customer. Repeats dominate because in retail they are the better guess; the rest orders what remains.
+      Popularity can be small but not zero: it is what fills every list.
     history_half_life_days: age at which a purchase counts half in a customer's profile.
     popularity_half_life_days: the same for popularity.
     neighbours: how many similar items an item keeps.
@@ -41,12 +42,12 @@ class RecommendSettings:
     threads: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("personal_weight", "item_item_weight", "popularity_weight"):
+        for name in ("personal_weight", "item_item_weight"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; give a number of at least 0")
-        for name in ("history_half_life_days", "popularity_half_life_days"):
+        for name in ("popularity_weight", "history_half_life_days", "popularity_half_life_days"):
             if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} is {getattr(self, name)!r}; give a number of days above 0")
+                raise ValueError(f"{name} is {getattr(self, name)!r}; give a number above 0")
         for name in ("neighbours", "min_support", "max_history", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; give a whole number of at least 1")

@@ -1,0 +1,202 @@
+"""From tables of purchases and products to interactions.
+
+Belongs here: integer codes, netting of returns, time decay, what may be offered. Does not belong here: any scoring.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from models.recommend.interactions import Catalogue, IntArray, Interactions
+from models.recommend.settings import RecommendSettings
+
+FAINTEST_WEIGHT = 1e-6
+"""Floor of a decayed weight, so that products of very old purchases do not vanish in single precision."""
+
+OLDEST_AGE = 36_500
+"""Days from which purchases count as equally old; it keeps a date of the year 1 from widening the sort key."""
+
+NOTHING_LEFT = 1e-6
+"""Net quantity up to which all goods went back: weights in kilogrammes need not cancel exactly in floats."""
+
+UNKNOWN = -1
+
+
+def encode(purchases: pa.Table, products: pa.Table, as_of: date, settings: RecommendSettings) -> Interactions:
+    """Encode purchases and products.
+
+    purchases: customer_id (null: unidentified, counts for popularity alone), sku, ordered_on DATE, quantity. Rows
+      after as_of, without sku or without date are left out. A quantity below zero is a return; a pair whose quantities
+      sum to zero or less is no purchase, but still counts as just bought. A null quantity counts as one.
+    products: sku, name, category, is_sellable; optional spu (variants of one product) and is_durable. A sku on several
+      rows (one a channel) is sellable where any row says so and takes its first name and category in row order.
+    Raises ValueError naming the column that is missing.
+    """
+    _require(purchases, "purchases", ("customer_id", "sku", "ordered_on", "quantity"))
+    _require(products, "products", ("sku", "name", "category", "is_sellable"))
+    row, customers = _coded(purchases.column("customer_id"))
+    sku_code, skus = _coded(purchases.column("sku"))
+    catalogue = _catalogue(products, skus)
+    # Both are sorted alike, so an item's place among the purchased is found by search.
+    item = np.append(catalogue.sku.search_sorted(skus).to_numpy().astype(np.int64), UNKNOWN)[sku_code]
+    age = _ages(purchases.column("ordered_on"), as_of)
+    quantity = _numbers(purchases.column("quantity"))
+    counted = (item != UNKNOWN) & (age >= 0)
+    days = _net_days(row[counted], item[counted], age[counted], quantity[counted], len(catalogue))
+    return _assemble(catalogue, customers, days, settings)
+
+
+def _require(table: pa.Table, what: str, columns: tuple[str, ...]) -> None:
+    missing = [column for column in columns if column not in table.column_names]
+    if missing:
+        raise ValueError(f"{what} lacks {', '.join(missing)}; it has {', '.join(table.column_names) or 'no columns'}")
+
+
+def _coded(column: pa.ChunkedArray) -> tuple[IntArray, pl.Series]:
+    """Numbers of the values in sort order (UNKNOWN for null), and the distinct values sorted.
+
+    Encoded by Arrow, column by column: joining millions of strings would take several times the memory.
+    """
+    encoded = column.cast(pa.large_string()).dictionary_encode().unify_dictionaries().combine_chunks()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = pa.DictionaryArray.from_arrays(pa.array([], pa.int32()), pa.array([], pa.large_string()))
+    order = pc.array_sort_indices(encoded.dictionary).to_numpy()
+    place = np.full(len(order) + 1, UNKNOWN, dtype=np.int64)
+    place[order] = np.arange(len(order))
+    codes = encoded.indices.fill_null(len(order)).to_numpy(zero_copy_only=False)
+    return place[codes], pl.Series(encoded.dictionary.take(pa.array(order)), dtype=pl.String)
+
+
+def _ages(ordered_on: pa.ChunkedArray, as_of: date) -> IntArray:
+    """Days from purchase to as-of; below zero for what comes later or has no date."""
+    days = ordered_on.cast(pa.date32()).fill_null(as_of + timedelta(days=1)).cast(pa.int32()).to_numpy()
+    today = np.datetime64(as_of, "D").astype(np.int64)
+    return np.minimum(today - days.astype(np.int64), OLDEST_AGE)
+
+
+def _numbers(quantity: pa.ChunkedArray) -> NDArray[np.float64]:
+    numbers: NDArray[np.float64] = quantity.cast(pa.float64()).fill_null(1.0).to_numpy()
+    return numbers
+
+
+def _catalogue(products: pa.Table, bought: pl.Series) -> Catalogue:
+    offered = pl.DataFrame(products)
+    for column, default in (("spu", pl.lit(None, pl.String)), ("is_durable", pl.lit(False))):
+        if column not in offered.columns:
+            offered = offered.with_columns(default.alias(column))
+    offered = (
+        offered.with_columns(pl.col("sku", "name", "category", "spu").cast(pl.String))
+        .filter(pl.col("sku").is_not_null())
+        .group_by("sku", maintain_order=True)
+        .agg(
+            pl.col("name", "category", "spu").drop_nulls().first(),
+            pl.col("is_sellable", "is_durable").cast(pl.Boolean).fill_null(False).any(),
+        )
+    )
+    sold_only = pl.DataFrame({"sku": bought}).join(offered, on="sku", how="anti")
+    merged = pl.concat([offered, sold_only], how="diagonal").sort("sku")
+    product = pl.coalesce("spu:" + pl.col("spu"), "sku:" + pl.col("sku"))
+    return Catalogue(
+        sku=merged["sku"],
+        name=merged["name"],
+        category=_ranked(merged["category"]),
+        group=_ranked(merged.select(product.alias("product"))["product"]),
+        is_sellable=merged["is_sellable"].fill_null(False).to_numpy(),
+        is_durable=merged["is_durable"].fill_null(False).to_numpy(),
+    )
+
+
+def _ranked(labels: pl.Series) -> IntArray:
+    """Dense numbers of labels in their sort order; UNKNOWN for null."""
+    ranks = labels.rank("dense").cast(pl.Int64) - 1
+    return np.asarray(ranks.fill_null(UNKNOWN).to_numpy(), dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class _Days:
+    """Distinct (row, item, age) in that order with their net quantity; row UNKNOWN comes first."""
+
+    row: IntArray
+    item: IntArray
+    age: IntArray
+    quantity: NDArray[np.float64]
+
+
+def _net_days(row: IntArray, item: IntArray, age: IntArray, quantity: NDArray[np.float64], n_items: int) -> _Days:
+    """Sum the lines of a customer, item and day; of unidentified customers every line stays a purchase of its own."""
+    n_ages = int(age.max(initial=0)) + 1
+    key = (row * n_items + item) * n_ages + age
+    order = np.argsort(key, kind="stable")
+    row, item, age = row[order], item[order], age[order]
+    starts = _starts(row, item, age)
+    net = _sums(quantity[order], starts)
+    unidentified = np.flatnonzero(row[starts] == UNKNOWN)
+    net[unidentified] = _sums((quantity[order] > 0).astype(np.float64), starts)[unidentified]
+    return _Days(row[starts], item[starts], age[starts], net)
+
+
+def _assemble(catalogue: Catalogue, customers: pl.Series, days: _Days, settings: RecommendSettings) -> Interactions:
+    n_items = len(catalogue)
+    pair_starts = _starts(days.row, days.item)
+    pair_lengths = np.diff(np.append(pair_starts, len(days.row)))
+    is_kept = np.repeat(_sums(days.quantity, pair_starts) > NOTHING_LEFT, pair_lengths)
+    is_bought = is_kept & (days.quantity > NOTHING_LEFT)
+    is_identified = days.row != UNKNOWN
+    purchases = np.where(is_identified, 1.0, days.quantity) * is_bought
+    freshness = purchases * np.power(0.5, days.age / settings.popularity_half_life_days)
+    bought = is_bought & is_identified
+    decayed = np.maximum(np.power(0.5, days.age / settings.history_half_life_days), FAINTEST_WEIGHT)
+    stored_age = days.age + 1.0
+
+    def matrix(chosen: NDArray[np.bool_], values: NDArray[np.floating[Any]], reduce: np.ufunc) -> sp.csr_array:
+        row, item = days.row[chosen], days.item[chosen]
+        return _pair_matrix(row, item, values[chosen], reduce, (len(customers), n_items))
+
+    return Interactions(
+        catalogue=catalogue,
+        customers=customers,
+        weight=matrix(bought, decayed, np.add),
+        days=matrix(bought, np.ones(len(days.row)), np.add),
+        last_age=matrix(bought, stored_age, np.minimum),
+        first_age=matrix(bought, stored_age, np.maximum),
+        touched_age=matrix(is_identified, stored_age, np.minimum),
+        popularity=np.bincount(days.item, freshness, minlength=n_items).astype(np.float64),
+        sold_this_week=np.bincount(days.item, purchases * (days.age < 7), minlength=n_items).astype(np.float64),
+    )
+
+
+def _pair_matrix(
+    row: IntArray, item: IntArray, values: NDArray[np.floating[Any]], reduce: np.ufunc, shape: tuple[int, int]
+) -> sp.csr_array:
+    """One entry a (row, item), reduced over its values; the arrays are sorted by row and item."""
+    starts = _starts(row, item)
+    data = reduce.reduceat(values, starts) if len(starts) else values
+    indptr = np.searchsorted(row[starts], np.arange(shape[0] + 1))
+    index_type = np.int32 if max(len(data), *shape) < np.iinfo(np.int32).max else np.int64
+    return sp.csr_array(
+        (data.astype(np.float32), item[starts].astype(index_type), indptr.astype(index_type)), shape=shape
+    )
+
+
+def _starts(*keys: IntArray) -> IntArray:
+    """Where a new combination begins in arrays that are sorted by it."""
+    if not len(keys[0]):
+        return np.empty(0, dtype=np.int64)
+    changes = np.zeros(len(keys[0]), dtype=bool)
+    changes[0] = True
+    for key in keys:
+        changes[1:] |= key[1:] != key[:-1]
+    return np.flatnonzero(changes)
+
+
+def _sums(values: NDArray[np.float64], starts: IntArray) -> NDArray[np.float64]:
+    return np.add.reduceat(values, starts) if len(starts) else values[:0]
