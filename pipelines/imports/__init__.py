@@ -10,12 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipelines.errors import ConfigurationError
-from pipelines.imports import complete_journey
+from pipelines.imports import complete_journey, online_retail
 from pipelines.imports.landing import ImportReport
 
 __all__ = ["DATASETS", "ImportReport", "import_dataset"]
 
-DATASETS = {"complete-journey": complete_journey.write_feeds}
+DATASETS = {"complete-journey": complete_journey.write_feeds, "online-retail": online_retail.write_feeds}
 
 
 def import_dataset(
