@@ -36,6 +36,14 @@ def _axis_units(formats: Formats) -> str:
     return expression
 
 
+def _names_axis(**options: Any) -> alt.Axis:
+    """An axis of names: every one is written, in the middle of its band."""
+    import altair as alt
+
+    plain: dict[str, Any] = {"labelLimit": 160, "ticks": False, "domain": False, "labelOverlap": False, "grid": False}
+    return alt.Axis(labelFlush=False, **(plain | options))
+
+
 def trend(
     frame: pd.DataFrame, *, series: str, value: str, day: str, titles: dict[str, str], names: Sequence[str],
     formats: Formats,
@@ -85,7 +93,7 @@ def bars(
             f"{category}:N",
             title=None,
             sort=list(order) if order is not None else None,
-            axis=alt.Axis(labelLimit=160, ticks=False, domain=False),
+            axis=_names_axis(),
         ),
         x=alt.X(
             f"{value}:Q",
@@ -122,11 +130,11 @@ def heat_map(
     highest = float(frame[value].max() or 1)
     base = alt.Chart(frame).encode(
         x=alt.X(
-            f"{x}:N", title=titles[x], sort=list(x_order), axis=alt.Axis(labelAngle=0, labelLimit=100, orient="bottom"),
+            f"{x}:N", title=titles[x], sort=list(x_order), axis=_names_axis(labelAngle=0, labelLimit=110),
             scale=alt.Scale(domain=list(x_order)),
         ),
         y=alt.Y(
-            f"{y}:N", title=titles[y], sort=list(y_order), axis=alt.Axis(labelLimit=150),
+            f"{y}:N", title=titles[y], sort=list(y_order), axis=_names_axis(),
             scale=alt.Scale(domain=list(y_order)),
         ),
         tooltip=[alt.Tooltip(f"{name}:N", title=titles[name]) for name in (y, x, label, *extra)],
@@ -155,7 +163,7 @@ def parts(
         alt.Chart(placed)
         .mark_bar(height={"band": 0.7})
         .encode(
-            y=alt.Y(f"{category}:N", title=None, sort=list(order), axis=alt.Axis(labelLimit=160, ticks=False)),
+            y=alt.Y(f"{category}:N", title=None, sort=list(order), axis=_names_axis()),
             x=alt.X(f"{value}:Q", title=None, axis=alt.Axis(labelExpr=_axis_units(formats), tickCount=4)),
             color=alt.Color(
                 f"{part}:N",

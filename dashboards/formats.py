@@ -51,14 +51,14 @@ class Formats:
         return 0 if self.currency in _WITHOUT_MINOR_UNIT else 2
 
     def money(self, amount: Number | None) -> str:
-        """An amount for a card or a chart: ¥123.46万, CN¥1.23M; nothing at all is a dash."""
+        """An amount for a card or a chart: ¥501.54, ¥9,876, ¥123.46万, CN¥1.23M; nothing at all is a dash."""
         if amount is None:
             return NOTHING
         for scale, unit in _SCALES[self.language]:
             if abs(amount) >= scale:
                 scaled = float(amount) / (1000 if unit == "K" else scale)
                 return self._signed(scaled, 1 if unit == "K" else 2, unit)
-        return self.exact_money(amount)
+        return self._signed(amount, 0 if abs(amount) >= 1000 else self.money_decimals, "")
 
     def exact_money(self, amount: Number | None) -> str:
         """An amount to the cent, with thousands separators."""
@@ -98,8 +98,7 @@ class Formats:
         """Difference of two shares in percentage points, or None."""
         if now is None or before is None:
             return None
-        unit = "个百分点" if self.language == "zh" else " pp"
-        return f"{(float(now) - float(before)) * 100:+.1f}{unit}"
+        return f"{(float(now) - float(before)) * 100:+.1f}pp"
 
     def day(self, day: date | None, *, with_weekday: bool = True) -> str:
         """A business day: 2026年5月31日 周日, Sun 31 May 2026."""

@@ -32,6 +32,8 @@ def render(context: Context) -> None:
             snapshot=context.reader.snapshot.id,
             published=context.formats.instant(context.reader.snapshot.published_at),
         )
+        + " · "
+        + language.text("health.applies")
     )
     _draw_cards(context)
     with section(language, language.text("health.runs"), key="table-runs", metric="runs"):
@@ -66,9 +68,8 @@ _QUARANTINE_COLUMNS = ("received_at", "channel", "feed", "file", "line", "column
 
 def _condition(context: Context) -> str:
     """The filter of channels, and what no one channel owns, such as products."""
-    kept = context.filters.condition(store="NULL") if context.filters.channels else "true"
     if not context.filters.channels:
-        return kept
+        return "true"
     channels = ", ".join(f"$channel_{position}" for position in range(len(context.filters.channels)))
     return f"(channel IN ({channels}) OR channel = '_shared' OR channel IS NULL)"
 
@@ -85,7 +86,9 @@ def _coded(context: Context, found: pa.Table) -> dict[str, dict[str, str]]:
     """Names of the coded values of a listing: channels, feeds, states and reasons that have one."""
     language = context.language
     names: dict[str, dict[str, str]] = {"channel": dict(context.channel_names) | {"_shared": language.text("common.shared")}}
-    for column, group in (("feed", "feeds"), ("state", "delivery_states"), ("status", "run_states")):
+    for column, group in (
+        ("feed", "feeds"), ("state", "delivery_states"), ("status", "run_states"), ("operation", "operations"),
+    ):
         if column in found.column_names:
             names[column] = {
                 value: language.name_of(group, value) for value in found[column].to_pylist() if value is not None
@@ -185,6 +188,7 @@ def _draw_freshness(context: Context) -> None:
         y_order=[names["channel"].get(channel, channel) for channel in channels],
         extra=("taken_at",), height=max(34 * len(channels) + 60, 160),
     )  # fmt: skip
+    st.caption(language.text("health.darker", hours=f"{STALE_HOURS:.0f}"))
     chart(built, key="freshness", alt_text=language.text("health.freshness"))
     with behind(language, "freshness"):
         columns = ("channel", "feed", "taken_at", "batches", "rows_accepted")

@@ -31,6 +31,16 @@ CREATE SCHEMA marts;
 CREATE TABLE marts.run_settings AS
 SELECT CAST($as_of AS DATE) AS as_of, 'CNY' AS reporting_currency, 'Asia/Shanghai' AS timezone;
 
+CREATE TABLE marts.segments AS
+SELECT unnest(['champions', 'loyal', 'promising', 'new_customers', 'about_to_sleep', 'cannot_lose', 'slipping', 'hibernating',
+        'new', 'active', 'at_risk', 'dormant', 'lost']) AS segment,
+    unnest(range(1, 14)) AS position,
+    unnest(['核心客户', '忠诚客户', '潜力客户', '近期首购', '即将沉睡', '必须挽回', '流失熟客', '休眠散客',
+        '新客', '活跃', '流失风险', '沉睡', '流失']) AS name_zh,
+    unnest(['Champions', 'Loyal', 'Promising', 'Recent first-timers', 'About to sleep', 'Cannot lose', 'Slipping',
+        'Hibernating', 'New', 'Active', 'At risk', 'Dormant', 'Lost']) AS name_en,
+    '近度、频次、金额得分的组合' AS definition_zh, 'a set of recency, frequency and value scores' AS definition_en;
+
 CREATE TABLE marts.stores AS
 SELECT 'S' || lpad(n::VARCHAR, 2, '0') AS store_id, city || '店' AS name, 'store' AS kind, 'A' AS brand, city
 FROM (SELECT unnest(range(1, 13)) AS n, unnest(['上海南京西路', '上海徐汇', '北京国贸', '北京西单', '广州天河', '深圳万象',
@@ -76,7 +86,10 @@ SELECT business_date, channel, store_id,
     count(*) AS orders, count(*) AS paid_orders, (count(*) * 2)::DECIMAL(18, 3) AS quantity,
     count(DISTINCT customer_id) AS customers, count(*) FILTER (WHERE is_first_order) AS new_customers,
     coalesce(sum(net_amount - refunded_amount) FILTER (WHERE customer_id IS NOT NULL), 0)::DECIMAL(18, 2)
-        AS member_net_amount
+        AS member_net_amount,
+    coalesce(sum(net_amount - refunded_amount) FILTER (WHERE customer_id IS NOT NULL), 0)::DECIMAL(18, 2)
+        AS identified_net_amount,
+    sum(net_amount)::DECIMAL(18, 2) AS sales_net_amount
 FROM marts.orders GROUP BY ALL;
 
 CREATE TABLE marts.category_daily AS
@@ -108,9 +121,9 @@ scored AS (
 named AS (
     SELECT *,
         CASE WHEN r_score >= 4 AND f_score >= 4 THEN 'champions' WHEN r_score >= 3 AND f_score >= 3 THEN 'loyal'
-            WHEN r_score = 5 AND f_score = 1 THEN 'new' WHEN r_score >= 4 THEN 'promising'
+            WHEN r_score = 5 AND f_score = 1 THEN 'new_customers' WHEN r_score >= 4 THEN 'promising'
             WHEN r_score = 3 THEN 'about_to_sleep' WHEN r_score = 2 AND f_score >= 3 THEN 'cannot_lose'
-            WHEN r_score = 2 THEN 'at_risk' ELSE 'lost' END AS segment,
+            WHEN r_score = 2 THEN 'slipping' ELSE 'hibernating' END AS segment,
         CASE WHEN known_days <= 30 THEN 'new' WHEN recency_days <= 30 THEN 'active' WHEN recency_days <= 60 THEN 'at_risk'
             WHEN recency_days <= 110 THEN 'dormant' ELSE 'lost' END AS lifecycle
     FROM scored
@@ -136,7 +149,7 @@ CREATE TABLE marts.recommendations AS
 SELECT customer_id, rank, 'SKU' || lpad((1 + hash(customer_id, rank) % 120)::VARCHAR, 4, '0') AS sku,
     (1.0 / rank)::DOUBLE AS score,
     CASE WHEN rank < 4 THEN '买过奶粉的顾客也常买' ELSE '近期热销' END AS reason,
-    CASE WHEN rank < 4 THEN 'item_item' ELSE 'popularity' END AS strategy, NULL::VARCHAR AS store_id,
+    CASE WHEN rank < 4 THEN 'item_item' ELSE 'popular' END AS strategy, NULL::VARCHAR AS store_id,
     CAST($as_of AS DATE) AS as_of
 FROM (SELECT customer_id FROM marts.customers ORDER BY customer_id LIMIT 200), range(1, 6) AS ranks(rank);
 
@@ -176,7 +189,7 @@ SELECT 'refunds' AS feed, 'tmall' AS channel, 'R' || n AS entity_id, 'order has 
 FROM range(1, 9) AS numbers(n);
 
 CREATE TABLE marts.activation_log AS
-SELECT 'd' || n AS delivery_id, 'files' AS destination, ['tag', 'coupon', 'recommendations'][1 + (n % 3)::INTEGER] AS operation,
+SELECT 'd' || n AS delivery_id, 'files' AS destination, ['tags', 'coupon', 'recommendations'][1 + (n % 3)::INTEGER] AS operation,
     'c' || n AS customer_id, 'x' AS subject, $now::TIMESTAMP AS decided_at,
     CASE WHEN n % 9 = 0 THEN 'held_out' WHEN n % 13 = 0 THEN 'suppressed' ELSE 'applied' END AS state
 FROM range(900) AS numbers(n);
