@@ -58,7 +58,8 @@ PAGES = (
 _STYLE = """<style>
 .stMainBlockContainer { padding-left: 2.5rem; padding-right: 2.5rem; max-width: 1680px; }
 [data-testid="stMetricLabel"] p { white-space: normal; line-height: 1.25; }
-[data-testid="stMetricDelta"] { max-width: 100%; }
+[data-testid="stMetricDelta"] { max-width: 100%; font-size: 0.78rem; }
+[data-testid="stMetricDelta"] * { font-size: 0.78rem; }
 </style>"""
 REDRAW_ATTEMPTS = 3
 DEFAULT_REFRESH_SECONDS = 15.0
@@ -209,7 +210,7 @@ def _tell_news(context: Context) -> None:
 
 
 def _redraw(language: Language, error: SnapshotGoneError) -> None:
-    """Begin again with the snapshot that is current now; a home that keeps losing files gets words instead of a loop."""
+    """Begin again with the snapshot that is current now; a home that keeps losing files gets words, not a loop."""
     attempts = st.session_state.get("redraws", 0) + 1
     st.session_state["redraws"] = attempts
     if attempts <= REDRAW_ATTEMPTS:

@@ -26,13 +26,11 @@ BAR_STEP = 26
 
 def _axis_units(formats: Formats) -> str:
     """A Vega expression that labels an axis in 万 and 亿, or in K, M and B."""
-    if formats.language == "zh":
-        scales = ((1e8, "亿"), (1e4, "万"))
-    else:
-        scales = ((1e9, "B"), (1e6, "M"), (1e3, "K"))
+    scales = ((1e4, "万"), (1e8, "亿")) if formats.language == "zh" else ((1e3, "K"), (1e6, "M"), (1e9, "B"))
     expression = "format(datum.value, ',.4~r')"
-    for scale, unit in reversed(scales):
-        expression = f"abs(datum.value) >= {scale:g} ? format(datum.value / {scale:g}, ',.4~r') + '{unit}' : {expression}"
+    for scale, unit in scales:
+        in_unit = f"format(datum.value / {scale:g}, ',.4~r') + '{unit}'"
+        expression = f"abs(datum.value) >= {scale:g} ? {in_unit} : {expression}"
     return expression
 
 
@@ -47,7 +45,7 @@ def _names_axis(**options: Any) -> alt.Axis:
 def trend(
     frame: pd.DataFrame, *, series: str, value: str, day: str, titles: dict[str, str], names: Sequence[str],
     formats: Formats,
-) -> alt.Chart | alt.LayerChart:  # fmt: skip
+) -> alt.LayerChart:  # fmt: skip
     """Lines over business days, one a value of column `series`, in the order and colours of `names`."""
     import altair as alt
 
@@ -78,7 +76,7 @@ def trend(
         )
         .add_params(hovered)
     )
-    return alt.layer(lines, points).properties(height=300)
+    return (lines + points).properties(height=300)
 
 
 def bars(
@@ -117,7 +115,7 @@ def bars(
 def _with_room(frame: pd.DataFrame, value: str) -> list[float]:
     low, high = min(float(frame[value].min()), 0.0), max(float(frame[value].max()), 0.0)
     span = (high - low) or 1.0
-    return [low, high + span * 0.22]
+    return [low, high + span * 0.32]
 
 
 def heat_map(

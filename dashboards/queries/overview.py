@@ -50,7 +50,7 @@ WITH figures AS (
         {place},
         sum(net_amount) FILTER (WHERE business_date = $day) AS day_net_amount,
         sum(net_amount) FILTER (WHERE business_date = $day - 7) AS last_week_net_amount,
-        sum(net_amount) FILTER (WHERE business_date IN ($day - 7, $day - 14, $day - 21, $day - 28)) 
+        sum(net_amount) FILTER (WHERE business_date IN ($day - 7, $day - 14, $day - 21, $day - 28))
             / nullif($weeks, 0) AS mean_net_amount,
         sum(net_amount) FILTER (WHERE business_date BETWEEN $start AND $end) AS net_amount,
         sum(paid_orders) FILTER (WHERE business_date BETWEEN $start AND $end) AS paid_orders,

@@ -89,8 +89,9 @@ def _draw_segments(context: Context, snapshot_date: date) -> None:
     frame = to_frame(found)
     frame["name"] = [context.segment(value) for value in found["segment"].to_pylist()]
     order = list(frame["name"])
-    definitions = [context.segments[value].definition if value in context.segments else None for value in found["segment"].to_pylist()]
-    found = found.append_column("definition", pa.array(definitions, pa.string()))
+    known = {segment: words.definition for segment, words in context.segments.items()}
+    definitions = pa.array([known.get(value) for value in found["segment"].to_pylist()], pa.string())
+    found = found.append_column("definition", definitions)
     titles = {
         "name": language.text("columns.segment"),
         "segment": language.text("columns.segment"),
@@ -205,9 +206,7 @@ def _draw_movement(context: Context, snapshot_date: date) -> None:
     rows = found.to_pylist()
     moved = sum(row["customers"] for row in rows if row["from_segment"] != row["to_segment"])
     total = sum(row["customers"] for row in rows)
-    st.caption(
-        language.text("customers.moved", moved=formats.count(moved), share=formats.percent(moved / total))
-    )
+    st.caption(language.text("customers.moved", moved=formats.count(moved), share=formats.percent(moved / total)))
     frame = to_frame(found)
     frame["from_name"] = frame["from_segment"].map(context.segment)
     frame["to_name"] = frame["to_segment"].map(context.segment)
@@ -287,7 +286,7 @@ def _draw_one(context: Context, snapshot_date: date) -> None:
 
 def _draw_profile(context: Context, profile: dict[str, Any]) -> None:
     language, formats = context.language, context.formats
-    scores = "-".join("?" if profile[name] is None else str(profile[name]) for name in ("r_score", "f_score", "m_score"))
+    scores = "-".join(str(profile[name] or "?") for name in ("r_score", "f_score", "m_score"))
     before = profile["previous_segment"]
     facts = [
         (language.text("columns.segment"), context.segment(profile["segment"])),
@@ -298,8 +297,7 @@ def _draw_profile(context: Context, profile: dict[str, Any]) -> None:
         (language.metric("frequency"), formats.count(profile["frequency"])),
         (language.metric("monetary"), formats.exact_money(profile["monetary"])),
     ]
-    facts_table = pd.DataFrame([{name: value for name, value in facts}])
-    st.dataframe(facts_table, hide_index=True, width="stretch", key="customer-profile")
+    st.dataframe(pd.DataFrame([dict(facts)]), hide_index=True, width="stretch", key="customer-profile")
 
 
 def _draw_tags(context: Context, bound: dict[str, Any]) -> None:
@@ -307,10 +305,12 @@ def _draw_tags(context: Context, bound: dict[str, Any]) -> None:
         tags = context.reader.rows(queries.TAGS, bound)
     except MissingDataError:
         return
-    if tags:
-        st.markdown(
-            " ".join(f":blue-badge[{_plain(tag['tag'])}: {_plain(_tag_value(context, tag))}]" for tag in tags)
-        )
+    badges = []
+    for tag in tags:
+        name = _plain(context.language.name_of("columns", tag["tag"]))
+        badges.append(f":blue-badge[{name}: {_plain(_tag_value(context, tag))}]")
+    if badges:
+        st.markdown(" ".join(badges))
 
 
 def _tag_value(context: Context, tag: dict[str, Any]) -> str:

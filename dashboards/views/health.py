@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -31,6 +30,7 @@ def render(context: Context) -> None:
             "health.subtitle",
             snapshot=context.reader.snapshot.id,
             published=context.formats.instant(context.reader.snapshot.published_at),
+            timezone=context.formats.timezone,
         )
         + " · "
         + language.text("health.applies")
@@ -85,9 +85,13 @@ def _titles(context: Context, columns: Sequence[str]) -> dict[str, str]:
 def _coded(context: Context, found: pa.Table) -> dict[str, dict[str, str]]:
     """Names of the coded values of a listing: channels, feeds, states and reasons that have one."""
     language = context.language
-    names: dict[str, dict[str, str]] = {"channel": dict(context.channel_names) | {"_shared": language.text("common.shared")}}
+    channels = dict(context.channel_names) | {"_shared": language.text("common.shared")}
+    names: dict[str, dict[str, str]] = {"channel": channels}
     for column, group in (
-        ("feed", "feeds"), ("state", "delivery_states"), ("status", "run_states"), ("operation", "operations"),
+        ("feed", "feeds"),
+        ("state", "delivery_states"),
+        ("status", "run_states"),
+        ("operation", "operations"),
     ):
         if column in found.column_names:
             names[column] = {
@@ -233,8 +237,8 @@ def _draw_quarantine(context: Context) -> None:
         return
     frame = to_frame(reasons)
     frame["label"] = [
-        language.text("health.open_of", open=formats.count(row["open_rows"]), all=formats.count(row["rows_quarantined"]))
-        for row in reasons.to_pylist()
+        language.text("health.open_of", open=formats.count(still_open), all=formats.count(refused))
+        for still_open, refused in zip(frame["open_rows"], frame["rows_quarantined"], strict=True)
     ]
     titles = _titles(context, ("reason", "rows_quarantined", "open_rows", "files", "newest"))
     listed = frame.head(12)
@@ -246,6 +250,5 @@ def _draw_quarantine(context: Context) -> None:
     with behind(language, "quarantine"):
         table(language, reasons, key="quarantine-reasons", titles=titles, formats=formats, instants=("newest",))
     st.markdown(f"**{language.text('health.newest_refused')}**")
-    _draw_listing(
-        context, queries.QUARANTINE_ROWS, "quarantine-rows", _QUARANTINE_COLUMNS, instants=("received_at", "replayed_at")
-    )
+    instants = ("received_at", "replayed_at")
+    _draw_listing(context, queries.QUARANTINE_ROWS, "quarantine-rows", _QUARANTINE_COLUMNS, instants=instants)

@@ -75,8 +75,7 @@ def _draw_cards(context: Context) -> None:
         row["aov"] = _ratio(row["sales_net_amount"], row["paid_orders"])
     try:
         customers = {
-            row["business_date"]: row
-            for row in context.reader.rows(_sql(context, queries.DAILY_CUSTOMERS), window)
+            row["business_date"]: row for row in context.reader.rows(_sql(context, queries.DAILY_CUSTOMERS), window)
         }
     except MissingDataError:
         customers = {}
@@ -174,7 +173,8 @@ def _draw_trend(context: Context) -> None:
     )
     with behind(language, "trend"):
         table(
-            language, found, key="trend", titles=titles, formats=context.formats, text={"channel": context.channel_names},
+            language, found, key="trend", titles=titles, formats=context.formats,
+            text={"channel": context.channel_names},
             money=("net_amount", "net_amount_cohort", "gross_amount", "discount_amount"),
         )  # fmt: skip
 
