@@ -15,9 +15,9 @@ from importlib import import_module
 from pathlib import Path
 
 # Streamlit puts the script's own folder on the path, where `dashboards` itself is not found.
-_ROOT = str(Path(__file__).resolve().parent.parent)
-if _ROOT not in sys.path:
-    sys.path.insert(0, _ROOT)
+_HERE = Path(__file__).resolve().parent
+if str(_HERE.parent) not in sys.path:
+    sys.path.insert(0, str(_HERE.parent))
 
 import streamlit as st  # noqa: E402
 
@@ -33,7 +33,7 @@ from dashboards.data import (  # noqa: E402
 from dashboards.filters import draw_filters  # noqa: E402
 from dashboards.formats import Formats, LanguageCode  # noqa: E402
 from dashboards.language import LANGUAGES, Language  # noqa: E402
-from dashboards.queries.shared import read_basis, read_choices  # noqa: E402
+from dashboards.queries.shared import read_basis, read_choices, read_segments  # noqa: E402
 from pipelines.errors import ConfigurationError  # noqa: E402
 from pipelines.settings import Settings, load_settings  # noqa: E402
 
@@ -54,13 +54,22 @@ PAGES = (
     Page("definitions", ":material/menu_book:", needs_data=False),
 )
 
+# What no theme option reaches: the page's side margins, and titles of cards that may take two lines.
+_STYLE = """<style>
+.stMainBlockContainer { padding-left: 2.5rem; padding-right: 2.5rem; max-width: 1680px; }
+[data-testid="stMetricLabel"] p { white-space: normal; line-height: 1.25; }
+[data-testid="stMetricDelta"] { max-width: 100%; font-size: 0.78rem; }
+[data-testid="stMetricDelta"] * { font-size: 0.78rem; }
+</style>"""
 REDRAW_ATTEMPTS = 3
 DEFAULT_REFRESH_SECONDS = 15.0
 
 
 def main() -> None:
     """Draw the page that the URL names."""
-    st.set_page_config(page_title="omnilake", page_icon=":material/water_drop:", layout="wide")
+    st.set_page_config(page_title="omnilake", page_icon=str(_HERE / "favicon.svg"), layout="wide")
+    st.logo(str(_HERE / "logo.svg"), size="large")
+    st.html(_STYLE)
     language = Language(_language_code())
     try:
         settings, refresh_seconds = load_settings(), _refresh_seconds()
@@ -124,8 +133,9 @@ def _context(reader: Reader, language: Language) -> Context | None:
     formats = Formats(language.code, basis.currency, basis.timezone)
     with st.sidebar:
         filters = draw_filters(choices, language, formats)
+    segments = read_segments(reader, language.code)
     return Context(
-        reader, language, formats, filters, basis, choices.first_day, choices.channels, choices.stores
+        reader, language, formats, filters, basis, choices.first_day, segments, choices.channels, choices.stores
     )
 
 
@@ -200,7 +210,7 @@ def _tell_news(context: Context) -> None:
 
 
 def _redraw(language: Language, error: SnapshotGoneError) -> None:
-    """Begin again with the snapshot that is current now; a home that keeps losing files gets words instead of a loop."""
+    """Begin again with the snapshot that is current now; a home that keeps losing files gets words, not a loop."""
     attempts = st.session_state.get("redraws", 0) + 1
     st.session_state["redraws"] = attempts
     if attempts <= REDRAW_ATTEMPTS:

@@ -26,20 +26,26 @@ BAR_STEP = 26
 
 def _axis_units(formats: Formats) -> str:
     """A Vega expression that labels an axis in 万 and 亿, or in K, M and B."""
-    if formats.language == "zh":
-        scales = ((1e8, "亿"), (1e4, "万"))
-    else:
-        scales = ((1e9, "B"), (1e6, "M"), (1e3, "K"))
+    scales = ((1e4, "万"), (1e8, "亿")) if formats.language == "zh" else ((1e3, "K"), (1e6, "M"), (1e9, "B"))
     expression = "format(datum.value, ',.4~r')"
-    for scale, unit in reversed(scales):
-        expression = f"abs(datum.value) >= {scale:g} ? format(datum.value / {scale:g}, ',.4~r') + '{unit}' : {expression}"
+    for scale, unit in scales:
+        in_unit = f"format(datum.value / {scale:g}, ',.4~r') + '{unit}'"
+        expression = f"abs(datum.value) >= {scale:g} ? {in_unit} : {expression}"
     return expression
+
+
+def _names_axis(**options: Any) -> alt.Axis:
+    """An axis of names: every one is written, in the middle of its band."""
+    import altair as alt
+
+    plain: dict[str, Any] = {"labelLimit": 160, "ticks": False, "domain": False, "labelOverlap": False, "grid": False}
+    return alt.Axis(labelFlush=False, **(plain | options))
 
 
 def trend(
     frame: pd.DataFrame, *, series: str, value: str, day: str, titles: dict[str, str], names: Sequence[str],
     formats: Formats,
-) -> alt.Chart | alt.LayerChart:  # fmt: skip
+) -> alt.LayerChart:  # fmt: skip
     """Lines over business days, one a value of column `series`, in the order and colours of `names`."""
     import altair as alt
 
@@ -70,7 +76,7 @@ def trend(
         )
         .add_params(hovered)
     )
-    return alt.layer(lines, points).properties(height=300)
+    return (lines + points).properties(height=300)
 
 
 def bars(
@@ -85,7 +91,7 @@ def bars(
             f"{category}:N",
             title=None,
             sort=list(order) if order is not None else None,
-            axis=alt.Axis(labelLimit=160, ticks=False, domain=False),
+            axis=_names_axis(),
         ),
         x=alt.X(
             f"{value}:Q",
@@ -109,7 +115,7 @@ def bars(
 def _with_room(frame: pd.DataFrame, value: str) -> list[float]:
     low, high = min(float(frame[value].min()), 0.0), max(float(frame[value].max()), 0.0)
     span = (high - low) or 1.0
-    return [low, high + span * 0.22]
+    return [low, high + span * 0.32]
 
 
 def heat_map(
@@ -122,11 +128,11 @@ def heat_map(
     highest = float(frame[value].max() or 1)
     base = alt.Chart(frame).encode(
         x=alt.X(
-            f"{x}:N", title=titles[x], sort=list(x_order), axis=alt.Axis(labelAngle=0, labelLimit=100, orient="bottom"),
+            f"{x}:N", title=titles[x], sort=list(x_order), axis=_names_axis(labelAngle=0, labelLimit=110),
             scale=alt.Scale(domain=list(x_order)),
         ),
         y=alt.Y(
-            f"{y}:N", title=titles[y], sort=list(y_order), axis=alt.Axis(labelLimit=150),
+            f"{y}:N", title=titles[y], sort=list(y_order), axis=_names_axis(),
             scale=alt.Scale(domain=list(y_order)),
         ),
         tooltip=[alt.Tooltip(f"{name}:N", title=titles[name]) for name in (y, x, label, *extra)],
@@ -155,7 +161,7 @@ def parts(
         alt.Chart(placed)
         .mark_bar(height={"band": 0.7})
         .encode(
-            y=alt.Y(f"{category}:N", title=None, sort=list(order), axis=alt.Axis(labelLimit=160, ticks=False)),
+            y=alt.Y(f"{category}:N", title=None, sort=list(order), axis=_names_axis()),
             x=alt.X(f"{value}:Q", title=None, axis=alt.Axis(labelExpr=_axis_units(formats), tickCount=4)),
             color=alt.Color(
                 f"{part}:N",

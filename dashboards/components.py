@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from dashboards.data import MissingDataError, Reader
 from dashboards.filters import Filters
 from dashboards.formats import Formats
 from dashboards.language import Language
-from dashboards.queries.shared import Basis
+from dashboards.queries.shared import Basis, SegmentWords
 
 if TYPE_CHECKING:
     import altair as alt
@@ -39,12 +40,18 @@ class Context:
     formats: Formats
     filters: Filters
     basis: Basis
-    first_day: Any
+    first_day: date
+    segments: Mapping[str, SegmentWords]
     channel_names: Mapping[str, str]
     store_names: Mapping[str, str]
 
     def channel(self, channel: str | None) -> str:
         return self.language.text("common.none") if channel is None else self.channel_names.get(channel, channel)
+
+    def segment(self, segment: str | None) -> str:
+        """The name of a segment or lifecycle stage: that of segments.yml, else the page's own, else its id."""
+        words = self.segments.get(segment or "")
+        return words.name if words else self.language.name_of("lifecycle", segment)
 
     def store(self, store: str | None) -> str:
         return self.language.text("common.without_store") if store is None else self.store_names.get(store, store)
@@ -73,10 +80,8 @@ class Card:
     metric: str
     value: str
     delta: str | None = None
-    delta_label: str = ""
     note: str = ""
     trend: Sequence[float] = ()
-    less_is_better: bool = False
 
 
 def cards(language: Language, found: Sequence[Card], *, columns: int = 6) -> None:
@@ -89,8 +94,6 @@ def cards(language: Language, found: Sequence[Card], *, columns: int = 6) -> Non
                     language.metric(card.metric),
                     card.value,
                     delta=card.delta,
-                    delta_description=card.delta_label if card.delta else None,
-                    delta_color="inverse" if card.less_is_better else "normal",
                     help=language.tooltip(card.metric),
                     chart_data=list(card.trend) or None,
                     chart_type="area",

@@ -53,7 +53,7 @@ class Filters:
         return (self.end - self.start).days + 1
 
     def condition(self, channel: str = "channel", store: str = "store_id") -> str:
-        """SQL that keeps the chosen channels and stores, over columns of the given names; values are in `parameters`."""
+        """SQL that keeps the chosen channels and stores, over columns so named; the values are in `parameters`."""
         parts = []
         if self.channels:
             names = ", ".join(f"$channel_{position}" for position in range(len(self.channels)))
@@ -125,7 +125,7 @@ def _date(values: Sequence[str] | None) -> date | None:
 def draw_filters(choices: Choices, language: Language, formats: Formats) -> Filters:
     """The sidebar's widgets; returns what is chosen and keeps it for the next page and the next run."""
     kept: Filters | None = st.session_state.get(_STATE)
-    # A new snapshot may have lost a channel or moved the last day, so what was kept is checked like a link from outside.
+    # A new snapshot may have lost a channel or moved the last day: what was kept is checked like a link.
     query = kept.query_string() if kept else {name: st.query_params.get_all(name) for name in st.query_params}
     chosen = parse_filters(query, choices)
     _prepare("filter_period", chosen.period)

@@ -51,20 +51,19 @@ class Formats:
         return 0 if self.currency in _WITHOUT_MINOR_UNIT else 2
 
     def money(self, amount: Number | None) -> str:
-        """An amount for a card or a chart: ¥123.46万, CN¥1.23M; nothing at all is a dash."""
+        """An amount for a card or a chart: ¥501.54, ¥9,876, ¥123.46万, CN¥1.23M; nothing at all is a dash."""
         if amount is None:
             return NOTHING
+        size = abs(float(amount))
         for scale, unit in _SCALES[self.language]:
-            if abs(amount) >= scale:
+            if size >= scale:
                 scaled = float(amount) / (1000 if unit == "K" else scale)
                 return self._signed(scaled, 1 if unit == "K" else 2, unit)
-        return self.exact_money(amount)
+        return self._signed(amount, 0 if size >= 1000 else self.money_decimals, "")
 
     def exact_money(self, amount: Number | None) -> str:
         """An amount to the cent, with thousands separators."""
-        if amount is None:
-            return NOTHING
-        return self._signed(amount, self.money_decimals, "")
+        return NOTHING if amount is None else self._signed(amount, self.money_decimals, "")
 
     def _signed(self, amount: Number, decimals: int, unit: str) -> str:
         digits = f"{abs(amount):,.{decimals}f}"
@@ -75,12 +74,11 @@ class Formats:
         """A number of things: 12,345 below the language's large units, 12.35万 or 1.23M beyond."""
         if number is None:
             return NOTHING
-        if self.language == "zh" and abs(number) >= 10**5:
-            scale, unit = (10**8, "亿") if abs(number) >= 10**8 else (10**4, "万")
-            return f"{float(number) / scale:,.2f}{unit}"
-        if self.language == "en" and abs(number) >= 10**6:
-            scale, unit = (10**9, "B") if abs(number) >= 10**9 else (10**6, "M")
-            return f"{float(number) / scale:,.2f}{unit}"
+        value = float(number)
+        smallest = 10**5 if self.language == "zh" else 10**6
+        for scale, unit in _SCALES[self.language]:
+            if abs(value) >= max(scale, smallest):
+                return f"{value / scale:,.2f}{unit}"
         return f"{number:,.0f}"
 
     def percent(self, share: Number | None, decimals: int = 1) -> str:
@@ -98,8 +96,7 @@ class Formats:
         """Difference of two shares in percentage points, or None."""
         if now is None or before is None:
             return None
-        unit = "个百分点" if self.language == "zh" else " pp"
-        return f"{(float(now) - float(before)) * 100:+.1f}{unit}"
+        return f"{(float(now) - float(before)) * 100:+.1f}pp"
 
     def day(self, day: date | None, *, with_weekday: bool = True) -> str:
         """A business day: 2026年5月31日 周日, Sun 31 May 2026."""

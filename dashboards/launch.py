@@ -45,9 +45,7 @@ def launch(settings: Settings, port: int = 8501, open_browser: bool = False) -> 
     Raises ConfigurationError if the port is no port or is taken.
     """
     check_port(port)
-    server = subprocess.Popen(
-        command(port, open_browser=open_browser), env=environment(settings), cwd=REPOSITORY
-    )
+    server = subprocess.Popen(command(port, open_browser=open_browser), env=environment(settings), cwd=REPOSITORY)
     try:
         return server.wait()
     except KeyboardInterrupt:

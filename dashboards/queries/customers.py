@@ -75,8 +75,8 @@ GROUP BY previous_segment, segment
 ORDER BY previous_segment, segment
 """
 
-SHARE_OF_MEMBERS = """
-SELECT sum(member_net_amount) / nullif(sum(net_amount), 0) AS identification_rate
+IDENTIFICATION_RATE = """
+SELECT sum(identified_net_amount) / nullif(sum(net_amount), 0) AS identification_rate
 FROM sales_daily
 WHERE business_date BETWEEN $start AND $end AND {condition}
 """

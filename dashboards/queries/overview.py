@@ -2,7 +2,7 @@
 
 Every statement takes `{condition}` (the filters' channels and stores) and binds `$start` and `$end` (the period),
 `$day` (the day shown) and `$weeks` (how many of the four weeks before it the data covers).
-The formulas are METRICS': operating net, AOV = pre-return net / paid orders, member share of sales.
+The formulas are METRICS': operating net, AOV = pre-return net / paid orders, identified part of net sales.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ SELECT
     business_date,
     sum(net_amount) AS net_amount,
     sum(net_amount_cohort) AS net_amount_cohort,
+    sum(sales_net_amount) AS sales_net_amount,
     sum(gross_amount) AS gross_amount,
     sum(discount_amount) AS discount_amount,
     sum(orders) AS orders,
     sum(paid_orders) AS paid_orders,
     sum(quantity) AS quantity,
     sum(new_customers) AS new_customers,
-    sum(member_net_amount) AS member_net_amount
+    sum(member_net_amount) AS member_net_amount,
+    sum(identified_net_amount) AS identified_net_amount
 FROM sales_daily
 WHERE business_date BETWEEN $start AND $end AND {condition}
 GROUP BY business_date
@@ -27,16 +29,11 @@ ORDER BY business_date
 
 # Distinct over channels and stores, which sales_daily cannot add up.
 DAILY_CUSTOMERS = """
-SELECT
-    business_date,
-    sum(net_amount) FILTER (WHERE net_amount <> 0) AS sold_amount,
-    count(*) FILTER (WHERE net_amount <> 0) AS sold_orders,
-    count(DISTINCT customer_id) FILTER (WHERE net_amount <> 0 AND NOT coalesce(is_staff, false)) AS paying_customers
+SELECT business_date, count(DISTINCT customer_id) AS paying_customers
 FROM orders
-WHERE business_date IN ($day, $day - 7, $day - 14, $day - 21, $day - 28)
-    AND NOT coalesce(is_test, false)
-    AND {condition}
+WHERE business_date BETWEEN $start AND $end AND is_qualified AND customer_id IS NOT NULL AND {condition}
 GROUP BY business_date
+ORDER BY business_date
 """
 
 DAILY_BY_CHANNEL = """
@@ -53,11 +50,11 @@ WITH figures AS (
         {place},
         sum(net_amount) FILTER (WHERE business_date = $day) AS day_net_amount,
         sum(net_amount) FILTER (WHERE business_date = $day - 7) AS last_week_net_amount,
-        sum(net_amount) FILTER (WHERE business_date IN ($day - 7, $day - 14, $day - 21, $day - 28)) 
+        sum(net_amount) FILTER (WHERE business_date IN ($day - 7, $day - 14, $day - 21, $day - 28))
             / nullif($weeks, 0) AS mean_net_amount,
         sum(net_amount) FILTER (WHERE business_date BETWEEN $start AND $end) AS net_amount,
         sum(paid_orders) FILTER (WHERE business_date BETWEEN $start AND $end) AS paid_orders,
-        sum(member_net_amount) FILTER (WHERE business_date BETWEEN $start AND $end) AS member_net_amount
+        sum(identified_net_amount) FILTER (WHERE business_date BETWEEN $start AND $end) AS identified_net_amount
     FROM sales_daily
     WHERE business_date BETWEEN least($start, $day - 28) AND $end AND {condition}
     GROUP BY {place}
@@ -70,7 +67,7 @@ SELECT
     net_amount,
     net_amount / nullif(sum(net_amount) OVER (), 0) AS share,
     paid_orders,
-    member_net_amount / nullif(net_amount, 0) AS identification_rate
+    identified_net_amount / nullif(net_amount, 0) AS identification_rate
 FROM figures
 ORDER BY net_amount DESC NULLS LAST, {place}
 """

@@ -49,6 +49,15 @@ _STORES_THAT_SELL = """
 SELECT DISTINCT store_id AS id, store_id AS name FROM sales_daily WHERE store_id IS NOT NULL ORDER BY store_id
 """
 
+_SEGMENTS = """
+SELECT
+    segment,
+    CASE $language WHEN 'zh' THEN name_zh ELSE name_en END AS name,
+    CASE $language WHEN 'zh' THEN definition_zh ELSE definition_en END AS definition
+FROM segments
+ORDER BY position
+"""
+
 _SALES_WITHOUT_STORE = "SELECT count(*) > 0 AS found FROM sales_daily WHERE store_id IS NULL"
 
 
@@ -97,6 +106,23 @@ def read_choices(reader: Reader, as_of: date, without_store: str) -> Choices:
     if has_sales_without_store:
         named_stores[NO_STORE] = without_store
     return Choices({row["id"]: _label(row) for row in channels}, named_stores, min(first_day, as_of), as_of)
+
+
+@dataclass(frozen=True)
+class SegmentWords:
+    """What a segment or lifecycle stage of segments.yml is called, and who belongs to it."""
+
+    name: str
+    definition: str
+
+
+def read_segments(reader: Reader, language: str) -> dict[str, SegmentWords]:
+    """Segments and lifecycle stages by id, in the order of segments.yml; empty for a snapshot without them."""
+    try:
+        found = reader.rows(_SEGMENTS, {"language": language})
+    except MissingDataError:
+        return {}
+    return {row["segment"]: SegmentWords(row["name"] or row["segment"], row["definition"] or "") for row in found}
 
 
 def _first_that_works(reader: Reader, sql: str, fallback: str) -> list[dict[str, str]]:

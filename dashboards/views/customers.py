@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from dashboards import charts
@@ -60,7 +61,7 @@ def _draw_cards(context: Context, snapshot_date: date) -> None:
     summary = _over_chosen(context, queries.SUMMARY, snapshot_date).to_pylist()[0]
     try:
         identified = context.reader.rows(
-            queries.SHARE_OF_MEMBERS.replace("{condition}", context.filters.condition()), context.filters.parameters
+            queries.IDENTIFICATION_RATE.replace("{condition}", context.filters.condition()), context.filters.parameters
         )[0]["identification_rate"]
     except MissingDataError:
         identified = None
@@ -84,13 +85,17 @@ def _draw_segments(context: Context, snapshot_date: date) -> None:
     if not found.num_rows:
         nothing(language)
         return
-    names = {value: language.name_of("segments", value) for value in found["segment"].to_pylist() if value is not None}
+    names = {value: context.segment(value) for value in found["segment"].to_pylist() if value is not None}
     frame = to_frame(found)
-    frame["name"] = [language.name_of("segments", value) for value in found["segment"].to_pylist()]
+    frame["name"] = [context.segment(value) for value in found["segment"].to_pylist()]
     order = list(frame["name"])
+    known = {segment: words.definition for segment, words in context.segments.items()}
+    definitions = pa.array([known.get(value) for value in found["segment"].to_pylist()], pa.string())
+    found = found.append_column("definition", definitions)
     titles = {
         "name": language.text("columns.segment"),
         "segment": language.text("columns.segment"),
+        "definition": language.text("columns.definition"),
         "customers": language.text("columns.customers"),
         "share": language.text("columns.share"),
         "monetary": language.metric("monetary"),
@@ -105,7 +110,7 @@ def _draw_segments(context: Context, snapshot_date: date) -> None:
         (right, "monetary", "monetary_share", charts.GREEN, formats.money),
     ):
         frame["label"] = [
-            f"{read(number)}  {formats.percent(part)}"
+            f"{read(number)} · {formats.percent(part)}"
             for number, part in zip(found[value].to_pylist(), found[share].to_pylist(), strict=True)
         ]
         with place:
@@ -160,9 +165,9 @@ def _draw_lifecycle(context: Context, snapshot_date: date) -> None:
     stages = [value for value in found["lifecycle"].to_pylist() if value is not None]
     order = [stage for stage in LIFECYCLE if stage in stages] + [stage for stage in stages if stage not in LIFECYCLE]
     frame = to_frame(found)
-    frame["name"] = [language.name_of("lifecycle", value) for value in found["lifecycle"].to_pylist()]
+    frame["name"] = [context.segment(value) for value in found["lifecycle"].to_pylist()]
     frame["label"] = [
-        f"{formats.count(number)}  {formats.percent(share)}"
+        f"{formats.count(number)} · {formats.percent(share)}"
         for number, share in zip(found["customers"].to_pylist(), found["share"].to_pylist(), strict=True)
     ]
     titles = {
@@ -174,13 +179,18 @@ def _draw_lifecycle(context: Context, snapshot_date: date) -> None:
     }
     built = charts.bars(
         frame, category="name", value="customers", label="label", titles=titles, formats=formats,
-        order=[language.name_of("lifecycle", stage) for stage in order], colour=charts.PURPLE,
+        order=[context.segment(stage) for stage in order], colour=charts.PURPLE,
     )  # fmt: skip
     chart(built, key="lifecycle", alt_text=language.text("customers.lifecycle"))
-    for stage in order:
-        st.caption(f"**{language.name_of('lifecycle', stage)}** {language.name_of('lifecycle_meaning', stage)}")
+    meanings = [
+        f"**{context.segment(stage)}** {context.segments[stage].definition}"
+        for stage in order
+        if stage in context.segments
+    ]
+    if meanings:
+        st.caption("  \n".join(meanings))
     with behind(language, "lifecycle"):
-        names = {stage: language.name_of("lifecycle", stage) for stage in stages}
+        names = {stage: context.segment(stage) for stage in stages}
         table(
             language, found, key="lifecycle", titles=titles, formats=formats, money=("monetary",), shares=("share",),
             text={"lifecycle": names},
@@ -196,14 +206,10 @@ def _draw_movement(context: Context, snapshot_date: date) -> None:
     rows = found.to_pylist()
     moved = sum(row["customers"] for row in rows if row["from_segment"] != row["to_segment"])
     total = sum(row["customers"] for row in rows)
-    st.caption(
-        language.text("customers.moved", moved=formats.count(moved), share=formats.percent(moved / total))
-    )
-    segments = _segment_order(context, snapshot_date)
-    names = {value: language.name_of("segments", value) for value in segments}
+    st.caption(language.text("customers.moved", moved=formats.count(moved), share=formats.percent(moved / total)))
     frame = to_frame(found)
-    frame["from_name"] = frame["from_segment"].map(lambda value: language.name_of("segments", value))
-    frame["to_name"] = frame["to_segment"].map(lambda value: language.name_of("segments", value))
+    frame["from_name"] = frame["from_segment"].map(context.segment)
+    frame["to_name"] = frame["to_segment"].map(context.segment)
     frame["label"] = [formats.count(row["customers"]) for row in rows]
     titles = {
         "from_segment": language.text("customers.from"),
@@ -216,8 +222,8 @@ def _draw_movement(context: Context, snapshot_date: date) -> None:
     # Those who stayed would drown the ones who moved, so the colour counts the moves alone.
     frame["moved"] = frame["customers"].where(frame["from_segment"] != frame["to_segment"], 0)
     present = set(frame["from_segment"]) | set(frame["to_segment"])
-    order = [names[value] for value in segments if value in present]
-    order += sorted(language.name_of("segments", value) for value in present.difference(segments))
+    known = [value for value in context.segments if value in present]
+    order = [context.segment(value) for value in [*known, *sorted(present.difference(known))]]
     built = charts.heat_map(
         frame, x="to_name", y="from_name", value="moved", label="label", titles=titles, x_order=order, y_order=order,
         height=max(36 * len(order) + 60, 240),
@@ -225,16 +231,11 @@ def _draw_movement(context: Context, snapshot_date: date) -> None:
     chart(built, key="movement", alt_text=language.text("customers.movement"))
     with behind(language, "movement"):
         shown = {name: titles[name] for name in ("from_segment", "to_segment", "customers")}
-        all_names = {value: language.name_of("segments", value) for value in present}
+        all_names = {value: context.segment(value) for value in present}
         table(
             language, found, key="movement", titles=shown, formats=formats,
             text={"from_segment": all_names, "to_segment": all_names},
         )  # fmt: skip
-
-
-def _segment_order(context: Context, snapshot_date: date) -> list[str]:
-    found = _over_chosen(context, queries.SEGMENTS, snapshot_date)
-    return [value for value in found["segment"].to_pylist() if value is not None]
 
 
 def _draw_one(context: Context, snapshot_date: date) -> None:
@@ -285,19 +286,18 @@ def _draw_one(context: Context, snapshot_date: date) -> None:
 
 def _draw_profile(context: Context, profile: dict[str, Any]) -> None:
     language, formats = context.language, context.formats
-    scores = "-".join("?" if profile[name] is None else str(profile[name]) for name in ("r_score", "f_score", "m_score"))
+    scores = "-".join(str(profile[name] or "?") for name in ("r_score", "f_score", "m_score"))
     before = profile["previous_segment"]
     facts = [
-        (language.text("columns.segment"), language.name_of("segments", profile["segment"])),
-        (language.text("customers.from"), language.name_of("segments", before)),
-        (language.text("columns.lifecycle"), language.name_of("lifecycle", profile["lifecycle"])),
+        (language.text("columns.segment"), context.segment(profile["segment"])),
+        (language.text("customers.from"), context.segment(before)),
+        (language.text("columns.lifecycle"), context.segment(profile["lifecycle"])),
         (language.metric("rfm"), scores),
         (language.metric("recency"), language.text("customers.days", days=formats.count(profile["recency_days"]))),
         (language.metric("frequency"), formats.count(profile["frequency"])),
         (language.metric("monetary"), formats.exact_money(profile["monetary"])),
     ]
-    facts_table = pd.DataFrame([{name: value for name, value in facts}])
-    st.dataframe(facts_table, hide_index=True, width="stretch", key="customer-profile")
+    st.dataframe(pd.DataFrame([dict(facts)]), hide_index=True, width="stretch", key="customer-profile")
 
 
 def _draw_tags(context: Context, bound: dict[str, Any]) -> None:
@@ -305,15 +305,16 @@ def _draw_tags(context: Context, bound: dict[str, Any]) -> None:
         tags = context.reader.rows(queries.TAGS, bound)
     except MissingDataError:
         return
-    if tags:
-        st.markdown(
-            " ".join(f":blue-badge[{_plain(tag['tag'])}: {_plain(_tag_value(context, tag))}]" for tag in tags)
-        )
+    badges = []
+    for tag in tags:
+        name = _plain(context.language.name_of("columns", tag["tag"]))
+        badges.append(f":blue-badge[{name}: {_plain(_tag_value(context, tag))}]")
+    if badges:
+        st.markdown(" ".join(badges))
 
 
 def _tag_value(context: Context, tag: dict[str, Any]) -> str:
-    group = {"segment": "segments", "lifecycle": "lifecycle"}.get(tag["tag"], "")
-    return context.language.name_of(group, tag["value"])
+    return context.segment(tag["value"]) if tag["tag"] in ("segment", "lifecycle") else tag["value"]
 
 
 def _plain(text: str) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -31,7 +30,10 @@ def render(context: Context) -> None:
             "health.subtitle",
             snapshot=context.reader.snapshot.id,
             published=context.formats.instant(context.reader.snapshot.published_at),
+            timezone=context.formats.timezone,
         )
+        + " · "
+        + language.text("health.applies")
     )
     _draw_cards(context)
     with section(language, language.text("health.runs"), key="table-runs", metric="runs"):
@@ -66,9 +68,8 @@ _QUARANTINE_COLUMNS = ("received_at", "channel", "feed", "file", "line", "column
 
 def _condition(context: Context) -> str:
     """The filter of channels, and what no one channel owns, such as products."""
-    kept = context.filters.condition(store="NULL") if context.filters.channels else "true"
     if not context.filters.channels:
-        return kept
+        return "true"
     channels = ", ".join(f"$channel_{position}" for position in range(len(context.filters.channels)))
     return f"(channel IN ({channels}) OR channel = '_shared' OR channel IS NULL)"
 
@@ -84,8 +85,14 @@ def _titles(context: Context, columns: Sequence[str]) -> dict[str, str]:
 def _coded(context: Context, found: pa.Table) -> dict[str, dict[str, str]]:
     """Names of the coded values of a listing: channels, feeds, states and reasons that have one."""
     language = context.language
-    names: dict[str, dict[str, str]] = {"channel": dict(context.channel_names) | {"_shared": language.text("common.shared")}}
-    for column, group in (("feed", "feeds"), ("state", "delivery_states"), ("status", "run_states")):
+    channels = dict(context.channel_names) | {"_shared": language.text("common.shared")}
+    names: dict[str, dict[str, str]] = {"channel": channels}
+    for column, group in (
+        ("feed", "feeds"),
+        ("state", "delivery_states"),
+        ("status", "run_states"),
+        ("operation", "operations"),
+    ):
         if column in found.column_names:
             names[column] = {
                 value: language.name_of(group, value) for value in found[column].to_pylist() if value is not None
@@ -185,6 +192,7 @@ def _draw_freshness(context: Context) -> None:
         y_order=[names["channel"].get(channel, channel) for channel in channels],
         extra=("taken_at",), height=max(34 * len(channels) + 60, 160),
     )  # fmt: skip
+    st.caption(language.text("health.darker", hours=f"{STALE_HOURS:.0f}"))
     chart(built, key="freshness", alt_text=language.text("health.freshness"))
     with behind(language, "freshness"):
         columns = ("channel", "feed", "taken_at", "batches", "rows_accepted")
@@ -229,8 +237,8 @@ def _draw_quarantine(context: Context) -> None:
         return
     frame = to_frame(reasons)
     frame["label"] = [
-        language.text("health.open_of", open=formats.count(row["open_rows"]), all=formats.count(row["rows_quarantined"]))
-        for row in reasons.to_pylist()
+        language.text("health.open_of", open=formats.count(still_open), all=formats.count(refused))
+        for still_open, refused in zip(frame["open_rows"], frame["rows_quarantined"], strict=True)
     ]
     titles = _titles(context, ("reason", "rows_quarantined", "open_rows", "files", "newest"))
     listed = frame.head(12)
@@ -242,6 +250,5 @@ def _draw_quarantine(context: Context) -> None:
     with behind(language, "quarantine"):
         table(language, reasons, key="quarantine-reasons", titles=titles, formats=formats, instants=("newest",))
     st.markdown(f"**{language.text('health.newest_refused')}**")
-    _draw_listing(
-        context, queries.QUARANTINE_ROWS, "quarantine-rows", _QUARANTINE_COLUMNS, instants=("received_at", "replayed_at")
-    )
+    instants = ("received_at", "replayed_at")
+    _draw_listing(context, queries.QUARANTINE_ROWS, "quarantine-rows", _QUARANTINE_COLUMNS, instants=instants)

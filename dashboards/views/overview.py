@@ -60,10 +60,9 @@ def _sql(context: Context, statement: str) -> str:
 
 def _draw_cards(context: Context) -> None:
     day = context.filters.end
+    window = context.filters.parameters | {"start": day - timedelta(days=34), "end": day}
     try:
-        rows = context.reader.rows(
-            _sql(context, queries.DAILY), context.filters.parameters | {"start": day - timedelta(days=34), "end": day}
-        )
+        rows = context.reader.rows(_sql(context, queries.DAILY), window)
     except MissingDataError as missing:
         st.info(context.language.text("states.missing", name=missing.name), icon=":material/inventory_2:")
         return
@@ -72,14 +71,12 @@ def _draw_cards(context: Context) -> None:
         return
     daily = {row["business_date"]: row for row in rows}
     for row in rows:
-        row["identification_rate"] = _ratio(row["member_net_amount"], row["net_amount"])
+        row["identification_rate"] = _ratio(row["identified_net_amount"], row["net_amount"])
+        row["aov"] = _ratio(row["sales_net_amount"], row["paid_orders"])
     try:
         customers = {
-            row["business_date"]: row
-            for row in context.reader.rows(_sql(context, queries.DAILY_CUSTOMERS), _parameters(context))
+            row["business_date"]: row for row in context.reader.rows(_sql(context, queries.DAILY_CUSTOMERS), window)
         }
-        for row in customers.values():
-            row["aov"] = _ratio(row["sold_amount"], row["sold_orders"])
     except MissingDataError:
         customers = {}
     formats = context.formats
@@ -88,7 +85,7 @@ def _draw_cards(context: Context) -> None:
         [
             _card(context, "net_amount", daily, "net_amount", formats.money),
             _card(context, "paid_orders", daily, "paid_orders", formats.count),
-            _card(context, "aov", customers, "aov", formats.money, is_ratio=True),
+            _card(context, "aov", daily, "aov", formats.money, is_ratio=True),
             _card(context, "paying_customers", customers, "paying_customers", formats.count),
             _card(context, "new_customers", daily, "new_customers", formats.count),
             _card(context, "identification_rate", daily, "identification_rate", formats.percent, is_ratio=True),
@@ -113,14 +110,13 @@ def _card(
     before = [value for week in range(1, 5) if (value := figure(day - timedelta(weeks=week))) is not None]
     mean = sum(before) / len(before) if before else None
     compare = formats.points if metric == "identification_rate" else formats.change
-    change = compare(now, mean)
+    change, delta = compare(now, mean), compare(now, last_week)
     note = language.text("overview.mean", value=read(mean)) + (f" ({change})" if change else "") if before else ""
-    window = [figure(day - timedelta(days=back)) for back in range(27, -1, -1)] if len(found) > 5 else []
+    window = [figure(day - timedelta(days=back)) for back in range(27, -1, -1)]
     return Card(
         metric,
         read(now),
-        delta=compare(now, last_week),
-        delta_label=language.text("overview.against_last_week", weekday=formats.weekday(day)),
+        delta=f"{delta} {language.text('overview.against_last_week', weekday=formats.weekday(day))}" if delta else None,
         note=note,
         trend=[float(value) for value in window if value is not None],
     )
@@ -177,7 +173,8 @@ def _draw_trend(context: Context) -> None:
     )
     with behind(language, "trend"):
         table(
-            language, found, key="trend", titles=titles, formats=context.formats, text={"channel": context.channel_names},
+            language, found, key="trend", titles=titles, formats=context.formats,
+            text={"channel": context.channel_names},
             money=("net_amount", "net_amount_cohort", "gross_amount", "discount_amount"),
         )  # fmt: skip
 
@@ -218,12 +215,13 @@ def _draw_place(context: Context, statement: str, place: str) -> None:
         return
     name_of = context.channel if place == "channel" else context.store
     frame = to_frame(found)
-    frame["net_amount"] = frame["net_amount"].fillna(0.0)
     frame["name"] = [name_of(value) for value in found[place].to_pylist()]
     frame["label"] = [
-        f"{formats.money(amount)}  {formats.percent(share)}"
+        f"{formats.money(amount)} · {formats.percent(share)}"
         for amount, share in zip(found["net_amount"].to_pylist(), found["share"].to_pylist(), strict=True)
     ]
+    # What online channels sell without a store would dwarf the stores; it is told in words and in the table.
+    frame = frame[frame[place].notna() & (frame["net_amount"] != 0)]
     listed = frame.head(_LISTED_STORES)
     titles = {
         place: language.text(f"columns.{place}"),
@@ -236,6 +234,13 @@ def _draw_place(context: Context, statement: str, place: str) -> None:
         "paid_orders": language.metric("paid_orders"),
         "identification_rate": language.metric("identification_rate"),
     }
+    for row in found.to_pylist():
+        if row[place] is None:
+            amount, share = formats.money(row["net_amount"]), formats.percent(row["share"])
+            st.caption(language.text("overview.without_store", amount=amount, share=share))
+    if not len(listed):
+        nothing(language)
+        return
     chart(
         charts.bars(
             listed, category="name", value="net_amount", label="label", titles=titles, formats=formats,
@@ -264,7 +269,7 @@ def _draw_category(context: Context) -> None:
     uncategorised = language.text("overview.uncategorised")
     frame["category"] = [uncategorised if value == "uncategorised" else value for value in frame["category"]]
     frame["label"] = [
-        f"{formats.money(amount)}  {formats.percent(share)}"
+        f"{formats.money(amount)} · {formats.percent(share)}"
         for amount, share in zip(found["net_amount"].to_pylist(), found["share"].to_pylist(), strict=True)
     ]
     titles = {

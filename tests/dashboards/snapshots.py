@@ -31,10 +31,20 @@ CREATE SCHEMA marts;
 CREATE TABLE marts.run_settings AS
 SELECT CAST($as_of AS DATE) AS as_of, 'CNY' AS reporting_currency, 'Asia/Shanghai' AS timezone;
 
+CREATE TABLE marts.segments AS
+SELECT unnest(['champions', 'loyal', 'promising', 'new_customers', 'about_to_sleep', 'cannot_lose', 'slipping',
+        'hibernating', 'new', 'active', 'at_risk', 'dormant', 'lost']) AS segment,
+    unnest(range(1, 14)) AS position,
+    unnest(['核心客户', '忠诚客户', '潜力客户', '近期首购', '即将沉睡', '必须挽回', '流失熟客', '休眠散客',
+        '新客', '活跃', '流失风险', '沉睡', '流失']) AS name_zh,
+    unnest(['Champions', 'Loyal', 'Promising', 'Recent first-timers', 'About to sleep', 'Cannot lose', 'Slipping',
+        'Hibernating', 'New', 'Active', 'At risk', 'Dormant', 'Lost']) AS name_en,
+    '近度、频次、金额得分的组合' AS definition_zh, 'a set of recency, frequency and value scores' AS definition_en;
+
 CREATE TABLE marts.stores AS
 SELECT 'S' || lpad(n::VARCHAR, 2, '0') AS store_id, city || '店' AS name, 'store' AS kind, 'A' AS brand, city
-FROM (SELECT unnest(range(1, 13)) AS n, unnest(['上海南京西路', '上海徐汇', '北京国贸', '北京西单', '广州天河', '深圳万象',
-    '杭州湖滨', '成都太古里', '武汉江汉路', '西安钟楼', '南京新街口', 'Singapore Orchard']) AS city);
+FROM (SELECT unnest(range(1, 13)) AS n, unnest(['上海南京西路', '上海徐汇', '北京国贸', '北京西单', '广州天河',
+    '深圳万象', '杭州湖滨', '成都太古里', '武汉江汉路', '西安钟楼', '南京新街口', 'Singapore Orchard']) AS city);
 
 CREATE TABLE marts.products AS
 SELECT 'SKU' || lpad(n::VARCHAR, 4, '0') AS sku, category || ' ' || n AS name, category,
@@ -50,7 +60,7 @@ WITH drawn AS (
 placed AS (
     SELECT *,
         CAST($as_of AS DATE) - CAST(floor(150 * power(a / 1000.0, 1.2)) AS INTEGER) AS business_date,
-        CAST($channels AS VARCHAR[])[1 + CAST(floor(power(b / 1000.0, 1.6) * len(CAST($channels AS VARCHAR[]))) AS INTEGER)] AS channel
+        channel_at(floor(power(b / 1000.0, 1.6) * 8)) AS channel
     FROM drawn
 )
 SELECT
@@ -76,7 +86,10 @@ SELECT business_date, channel, store_id,
     count(*) AS orders, count(*) AS paid_orders, (count(*) * 2)::DECIMAL(18, 3) AS quantity,
     count(DISTINCT customer_id) AS customers, count(*) FILTER (WHERE is_first_order) AS new_customers,
     coalesce(sum(net_amount - refunded_amount) FILTER (WHERE customer_id IS NOT NULL), 0)::DECIMAL(18, 2)
-        AS member_net_amount
+        AS member_net_amount,
+    coalesce(sum(net_amount - refunded_amount) FILTER (WHERE customer_id IS NOT NULL), 0)::DECIMAL(18, 2)
+        AS identified_net_amount,
+    sum(net_amount)::DECIMAL(18, 2) AS sales_net_amount
 FROM marts.orders GROUP BY ALL;
 
 CREATE TABLE marts.category_daily AS
@@ -101,18 +114,18 @@ scored AS (
         CASE WHEN recency_days <= 7 THEN 5 WHEN recency_days <= 21 THEN 4 WHEN recency_days <= 45 THEN 3
             WHEN recency_days <= 90 THEN 2 ELSE 1 END AS r_score,
         least(5, frequency)::INTEGER AS f_score,
-        CASE WHEN monetary > 3000 THEN 5 WHEN monetary > 1500 THEN 4 WHEN monetary > 700 THEN 3 WHEN monetary > 300 THEN 2
-            ELSE 1 END AS m_score
+        CASE WHEN monetary > 3000 THEN 5 WHEN monetary > 1500 THEN 4 WHEN monetary > 700 THEN 3
+            WHEN monetary > 300 THEN 2 ELSE 1 END AS m_score
     FROM bought
 ),
 named AS (
     SELECT *,
         CASE WHEN r_score >= 4 AND f_score >= 4 THEN 'champions' WHEN r_score >= 3 AND f_score >= 3 THEN 'loyal'
-            WHEN r_score = 5 AND f_score = 1 THEN 'new' WHEN r_score >= 4 THEN 'promising'
+            WHEN r_score = 5 AND f_score = 1 THEN 'new_customers' WHEN r_score >= 4 THEN 'promising'
             WHEN r_score = 3 THEN 'about_to_sleep' WHEN r_score = 2 AND f_score >= 3 THEN 'cannot_lose'
-            WHEN r_score = 2 THEN 'at_risk' ELSE 'lost' END AS segment,
-        CASE WHEN known_days <= 30 THEN 'new' WHEN recency_days <= 30 THEN 'active' WHEN recency_days <= 60 THEN 'at_risk'
-            WHEN recency_days <= 110 THEN 'dormant' ELSE 'lost' END AS lifecycle
+            WHEN r_score = 2 THEN 'slipping' ELSE 'hibernating' END AS segment,
+        CASE WHEN known_days <= 30 THEN 'new' WHEN recency_days <= 30 THEN 'active'
+            WHEN recency_days <= 60 THEN 'at_risk' WHEN recency_days <= 110 THEN 'dormant' ELSE 'lost' END AS lifecycle
     FROM scored
 )
 SELECT * EXCLUDE (known_days),
@@ -136,7 +149,7 @@ CREATE TABLE marts.recommendations AS
 SELECT customer_id, rank, 'SKU' || lpad((1 + hash(customer_id, rank) % 120)::VARCHAR, 4, '0') AS sku,
     (1.0 / rank)::DOUBLE AS score,
     CASE WHEN rank < 4 THEN '买过奶粉的顾客也常买' ELSE '近期热销' END AS reason,
-    CASE WHEN rank < 4 THEN 'item_item' ELSE 'popularity' END AS strategy, NULL::VARCHAR AS store_id,
+    CASE WHEN rank < 4 THEN 'item_item' ELSE 'popular' END AS strategy, NULL::VARCHAR AS store_id,
     CAST($as_of AS DATE) AS as_of
 FROM (SELECT customer_id FROM marts.customers ORDER BY customer_id LIMIT 200), range(1, 6) AS ranks(rank);
 
@@ -146,9 +159,9 @@ SELECT 'b' || n AS batch_id, 'run-' || (n // 40) AS run_id,
     feed || '-' || n || '.jsonl.gz' AS file, accepted + refused AS rows_received, accepted AS rows_accepted,
     refused AS rows_quarantined, $now::TIMESTAMP - (80 - n // 4) * INTERVAL 1 HOUR AS taken_at
 FROM (
-    SELECT n, ['orders', 'members', 'events', 'refunds', 'products', 'stores', 'fx_rates'][1 + (n % 7)::INTEGER] AS feed,
-        CAST($channels AS VARCHAR[])[1 + (hash(n) % len(CAST($channels AS VARCHAR[])))::INTEGER] AS channel, 200 + hash(n, 'r') % 3000 AS accepted,
-        hash(n, 'q') % 12 AS refused
+    SELECT n,
+        ['orders', 'members', 'events', 'refunds', 'products', 'stores', 'fx_rates'][1 + (n % 7)::INTEGER] AS feed,
+        channel_at(hash(n) % 8) AS channel, 200 + hash(n, 'r') % 3000 AS accepted, hash(n, 'q') % 12 AS refused
     FROM range(300) AS numbers(n)
 );
 
@@ -167,8 +180,8 @@ SELECT 'q' || n AS quarantine_id, channel, feed, file, (hash(n) % 900)::BIGINT A
 FROM (SELECT row_number() OVER (ORDER BY batch_id) AS n, * FROM marts.batches WHERE rows_quarantined > 0);
 
 CREATE TABLE marts.drift AS
-SELECT 'orders' AS feed, 'tmall' AS channel, 'buyer_memo' AS column_name, $now::TIMESTAMP - INTERVAL 3 DAY AS first_seen_at,
-    4::BIGINT AS batches, 812::BIGINT AS rows;
+SELECT 'orders' AS feed, 'tmall' AS channel, 'buyer_memo' AS column_name,
+    $now::TIMESTAMP - INTERVAL 3 DAY AS first_seen_at, 4::BIGINT AS batches, 812::BIGINT AS rows;
 
 CREATE TABLE marts.waiting AS
 SELECT 'refunds' AS feed, 'tmall' AS channel, 'R' || n AS entity_id, 'order has not come' AS reason,
@@ -176,7 +189,8 @@ SELECT 'refunds' AS feed, 'tmall' AS channel, 'R' || n AS entity_id, 'order has 
 FROM range(1, 9) AS numbers(n);
 
 CREATE TABLE marts.activation_log AS
-SELECT 'd' || n AS delivery_id, 'files' AS destination, ['tag', 'coupon', 'recommendations'][1 + (n % 3)::INTEGER] AS operation,
+SELECT 'd' || n AS delivery_id, 'files' AS destination,
+    ['tags', 'coupon', 'recommendations'][1 + (n % 3)::INTEGER] AS operation,
     'c' || n AS customer_id, 'x' AS subject, $now::TIMESTAMP AS decided_at,
     CASE WHEN n % 9 = 0 THEN 'held_out' WHEN n % 13 = 0 THEN 'suppressed' ELSE 'applied' END AS state
 FROM range(900) AS numbers(n);
@@ -189,16 +203,15 @@ def build_snapshot(
     """Write a snapshot file; `factor` multiplies every order, so that two snapshots differ visibly."""
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(str(path), config={"threads": 1, "memory_limit": "400MB"})
-    values = {
-        "as_of": AS_OF.isoformat(), "orders": orders, "customers": customers, "factor": factor, "now": now,
-        "channels": [channel for channel, *_ in CHANNELS],
-    }  # fmt: skip
+    values = {"as_of": AS_OF.isoformat(), "orders": orders, "customers": customers, "factor": factor, "now": now}
+    names = ", ".join(f"'{channel}'" for channel, *_ in CHANNELS)
     try:
+        connection.execute(f"CREATE TEMP MACRO channel_at(position) AS ([{names}])[1 + position::INTEGER]")
         for statement in _TABLES.split(";\n"):
-            if statement.strip():
-                connection.execute(statement, {name: value for name, value in values.items() if f"${name}" in statement})
+            bound = {name: value for name, value in values.items() if f"${name}" in statement}
+            connection.execute(statement, bound)
         connection.execute(
-            "CREATE TABLE marts.channels (channel VARCHAR, name VARCHAR, kind VARCHAR, brand VARCHAR, is_online BOOLEAN)"
+            "CREATE TABLE marts.channels (channel TEXT, name TEXT, kind TEXT, brand TEXT, is_online BOOL)"
         )
         connection.executemany("INSERT INTO marts.channels VALUES (?, ?, ?, ?, ?)", CHANNELS)
     finally:
