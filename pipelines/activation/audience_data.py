@@ -34,6 +34,17 @@ COUPON_HISTORY = pa.schema(
 )
 
 
+_DATED_BY = (
+    ("recommendations", "max(as_of)"),
+    ("runs", "arg_max(as_of, started_at)"),
+    ("customer_rfm", "max(snapshot_date)"),
+    ("customers", "max(last_seen_at)"),
+)
+"""Where a snapshot says of which date it is, best first: RFM keeps its history, so that after a run for an earlier date
+its newest snapshot isn't this run's; and a retailer without orders has no RFM at all.
+"""
+
+
 @dataclass(frozen=True)
 class Published:
     """The snapshot a planning rests on. tables: those of schema `marts` that it has."""
@@ -44,7 +55,7 @@ class Published:
 
 
 def read_published(connection: duckdb.DuckDBPyConnection, snapshot_id: str, as_of: date | None = None) -> Published:
-    """What the snapshot holds, and its as-of date: the newest RFM snapshot's unless given.
+    """What the snapshot holds, and its as-of date, unless it is given.
 
     Raises PermanentError if it lacks customers or an as-of date.
     """
@@ -58,13 +69,12 @@ def read_published(connection: duckdb.DuckDBPyConnection, snapshot_id: str, as_o
         raise PermanentError(
             f"Snapshot {snapshot_id} has no marts.customers; run `omnilake run` to publish a whole one."
         )
-    for table, column in (("customer_rfm", "snapshot_date"), ("runs", "as_of"), ("recommendations", "as_of")):
+    for table, expression in _DATED_BY:
         if as_of is None and table in tables:
-            as_of = connection.execute(f"SELECT CAST(max({column}) AS DATE) FROM marts.{table}").fetchall()[0][0]
+            as_of = connection.execute(f"SELECT CAST({expression} AS DATE) FROM marts.{table}").fetchall()[0][0]
     if as_of is None:
-        # An empty retailer has no RFM yet; its last sighting of anybody dates it.
-        as_of = connection.execute("SELECT CAST(max(last_seen_at) AS DATE) FROM marts.customers").fetchall()[0][0]
-    return Published(snapshot_id, as_of or date(1970, 1, 1), tables)
+        raise PermanentError(f"Snapshot {snapshot_id} bears no as-of date; publish a whole one with `omnilake run`.")
+    return Published(snapshot_id, as_of, tables)
 
 
 def prepare_persons(connection: duckdb.DuckDBPyConnection, published: Published) -> None:

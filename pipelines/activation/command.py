@@ -1,31 +1,50 @@
-"""Activation for people at the command line: a push on its own, with its log published."""
+"""Push and export as the command line asks for them: with this home's state, keys and vault."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
-from pipelines.activation.log import activation_log
+import pyarrow as pa
+
+from pipelines.activation.export_fields import PERSONAL
+from pipelines.activation.exports import export_segment
 from pipelines.activation.push import PushReport, push
-from pipelines.errors import TransientError
-from pipelines.keys import load_keys
 from pipelines.settings import Settings
-from pipelines.snapshots import new_snapshot_id, refresh
 from pipelines.state import state
-from pipelines.warehouse import single_writer
+from pipelines.vault import Vault
 
 
-def run_push(settings: Settings, destination: str | None, dry_run: bool, progress: Callable[[str], None]) -> PushReport:
-    """Push from the current snapshot; unless it is a dry run, publish the snapshot with the new activation log.
-
-    Raises TransientError, after publishing, if a destination was given up: what it did not take is sent by the next push.
-    """
-    secret = load_keys(settings).coupon_key
+def run_push(
+    settings: Settings, destination: str | None, dry_run: bool, progress: Callable[[str], None] | None = None
+) -> PushReport:
+    """`omnilake push`. Raises as `push` does."""
     with state(settings) as engine:
-        if dry_run:
-            return push(settings, engine, secret=secret, destination=destination, dry_run=True, progress=progress)
-        with single_writer(settings):
-            report = push(settings, engine, secret=secret, destination=destination, progress=progress)
-            refresh(settings, new_snapshot_id(), {"activation_log": activation_log(engine)})
-    if report.failures:
-        raise TransientError(f"Not everything was sent: {'; '.join(report.failures)}. Push again later.")
-    return report
+        return push(settings, engine, destination=destination, dry_run=dry_run, progress=progress)
+
+
+def run_export(
+    settings: Settings,
+    name: str,
+    form: str,
+    out: Path,
+    fields: str | None,
+    hash_algorithm: str | None,
+    purpose: str | None,
+) -> str:
+    """`omnilake segments export`; fields are comma-separated. Returns a line for the person who asked.
+
+    The vault is opened only if personal data is asked for. Raises as `export_segment` does.
+    """
+    chosen = None if fields is None else tuple(field.strip() for field in fields.split(",") if field.strip())
+    is_personal = chosen is not None and any(field in PERSONAL for field in chosen)
+
+    def reveal(pairs: list[tuple[str, str]]) -> pa.Table:
+        with Vault.open(settings) as vault:
+            return vault.reveal_members(pairs)
+
+    with state(settings) as engine:
+        receipt = export_segment(
+            settings, engine, name, form, out, chosen, hash_algorithm, purpose, reveal if is_personal else None
+        )
+    return receipt.words()

@@ -5,11 +5,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 
+from pipelines.settings import Settings
+
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base 32: no I, L, O, U, which are misread at a till."""
 
 _CHARACTERS = 14
 """70 bits: at a billion codes, a guess hits one in 10^12 tries."""
+
+
+def home_secret(settings: Settings) -> bytes:
+    """The secret of this home's coupon codes, derived from its token key. Raises ConfigurationError without keys."""
+    from pipelines.keys import load_keys
+
+    return load_keys(settings).token("coupon", "secret of the coupon codes of this home").encode()
 
 
 def coupon_code(secret: bytes, campaign_id: str, wave: str, customer_id: str) -> str:

@@ -34,6 +34,7 @@ class CampaignDecision:
 
     campaign_id: str
     wave: str
+    destinations: tuple[str, ...]
     audience: int
     already: int
     states: dict[str, int] = field(default_factory=dict)
@@ -91,7 +92,13 @@ def decide(
         """
     ).fetchall()
     decision = CampaignDecision(
-        campaign_id, wave, audience, audience - sum(states.values()), states, tuple(text for (text,) in samples)
+        campaign_id,
+        wave,
+        tuple(destinations),
+        audience,
+        audience - sum(states.values()),
+        states,
+        tuple(text for (text,) in samples),
     )
     return decision, planned
 

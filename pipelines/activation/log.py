@@ -24,12 +24,10 @@ ACTIVATION_LOG = pa.schema(
         ("wave", pa.string()),
         ("decided_on", pa.date32()),
         ("valid_to", pa.date32()),
-        ("settled_at", pa.timestamp("us")),
-        ("next_attempt_at", pa.timestamp("us")),
-        ("snapshot_id", pa.string()),
     ]
 )
-"""Instants are UTC; decided_on is the as-of date of the snapshot that led to the decision."""
+"""Instants are UTC; decided_on is the as-of date of the snapshot that led to the decision. What differs from one run
+on the same data to the next (attempt times, snapshot ids) stays in the state database."""
 
 
 def activation_log(engine: sa.Engine) -> pa.Table:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
 import sqlalchemy as sa
@@ -22,6 +23,7 @@ from pipelines.activation.audience_data import (
     read_published,
 )
 from pipelines.activation.campaigns import Campaign, CampaignFile, load_campaigns
+from pipelines.activation.coupons import home_secret
 from pipelines.activation.decisions import CampaignDecision, decide, find_withheld
 from pipelines.activation.differences import Difference, plan_differences
 from pipelines.activation.sending import Sent, deliver, recover
@@ -56,17 +58,50 @@ class PushReport:
         """Why a destination was given up in this push; empty if every destination answered."""
         return [f"{sent.destination}: {sent.stopped}" for sent in self.sent if sent.stopped]
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "destination", "operation", "campaign_id", "wave", "audience", "creates", "updates", "deletes", "held_out",
+        "suppressed", "capped", "samples",
+    )  # fmt: skip
+    """Of `rows`."""
+
     def rows(self) -> list[dict[str, Any]]:
-        """The plan as data for `push --json`: one object per destination and operation, or campaign."""
-        differences = [
-            {**asdict(difference), "operation": difference.operation.value, "samples": list(difference.samples)}
+        """The plan as data: one object per destination and operation, and per campaign. Coupons are creates."""
+        differences: list[dict[str, Any]] = [
+            {
+                "destination": difference.destination,
+                "operation": difference.operation.value,
+                "creates": difference.creates,
+                "updates": difference.updates,
+                "deletes": difference.deletes,
+                "samples": list(difference.samples),
+            }
             for difference in self.differences
         ]
-        campaigns = [
-            {**asdict(decision), "operation": Operation.COUPON.value, "samples": list(decision.samples)}
+        campaigns: list[dict[str, Any]] = [
+            {
+                "destination": " ".join(decision.destinations),
+                "operation": Operation.COUPON.value,
+                "campaign_id": decision.campaign_id,
+                "wave": decision.wave,
+                "audience": decision.audience,
+                "creates": decision.states.get("planned", 0),
+                "updates": 0,
+                "deletes": 0,
+                **{state: decision.states.get(state, 0) for state in ("held_out", "suppressed", "capped")},
+                "samples": list(decision.samples),
+            }
             for decision in self.campaigns
         ]
         return differences + campaigns
+
+    def counts(self) -> dict[str, int]:
+        """The report in figures: planned per operation, and what became of everything sent."""
+        counts: Counter[str] = Counter()
+        for row in self.rows():
+            counts[f"{row['operation']}_planned"] += row["creates"] + row["updates"] + row["deletes"]
+        for sent in self.sent:
+            counts.update(sent.states)
+        return dict(counts)
 
     def lines(self) -> list[str]:
         """The report in words, a line each."""
@@ -100,7 +135,7 @@ def push(
     settings: Settings,
     engine: sa.Engine,
     *,
-    secret: bytes,
+    secret: bytes | None = None,
     destination: str | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
@@ -110,7 +145,7 @@ def push(
 ) -> PushReport:
     """Bring the destinations to what the published snapshot says.
 
-    secret: key of the coupon codes; the same for the life of a home. as_of: the snapshot's own unless given.
+    secret: key of the coupon codes, the same for the life of a home; derived from its keys unless given. as_of: the snapshot's own unless given.
     destination: push to that one alone; a campaign is decided if it names it.
     dry_run: plan and write nothing, neither outside nor into the state.
 
@@ -122,6 +157,8 @@ def push(
     every = load_destinations(settings)
     chosen = load_destinations(settings, only=destination)
     campaigns = load_campaigns(settings, set(every))
+    if secret is None:
+        secret = home_secret(settings)
     with _one_push(settings, dry_run):
         if not dry_run:
             for configured in chosen.values():

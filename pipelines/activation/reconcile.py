@@ -1,4 +1,4 @@
-"""Whether the books of activation balance: audience against outcomes, applied against received, spent against budget."""
+"""Whether the books of activation balance: audience and outcomes, applied and received, spent and budget."""
 
 from __future__ import annotations
 

@@ -1,0 +1,144 @@
+"""Writing exports: Arrow batches to CSV, Parquet or XLSX, whole or not at all.
+
+CSV: UTF-8 without a byte order mark, RFC 4180 quoting. People open these files in spreadsheets, so a cell that starts
+with = + - @ TAB or CR and is no number gets a leading apostrophe, which keeps it from running as a formula. XLSX cells
+are written as text or numbers, never as formulas, and need none.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+import duckdb
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import xlsxwriter
+
+from pipelines.errors import ConfigurationError, PermanentError
+
+XLSX_ROWS = 1_048_576
+"""The most rows a sheet can have, its header included."""
+
+_FORMULA_START = r"^[=+\-@\t\r]"
+_NUMBER = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
+
+
+class Writer(Protocol):
+    """Takes batches of one schema."""
+
+    def write(self, batch: pa.Table) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@contextmanager
+def open_writer(form: str, path: Path, schema: pa.Schema, *, private: bool) -> Iterator[Writer]:
+    """A writer that leaves `path` complete, or as it was if anything fails. private: readable by its owner alone.
+
+    Raises ConfigurationError if the folder is missing or not writable.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        part.unlink(missing_ok=True)
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o644))
+    except OSError as error:
+        raise ConfigurationError(f"Cannot write {path}: {error.strerror}; name an existing folder of yours.") from error
+    try:
+        writer = WRITERS[form](part, schema)
+        try:
+            yield writer
+        finally:
+            writer.close()
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise PermanentError(f"Cannot write {path}: {error.strerror}.") from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+class _CsvWriter:
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        text = pa.schema([(name, pa.string()) for name in schema.names])
+        self._connection = duckdb.connect()
+        self._columns = ", ".join(_as_text(field) for field in schema)
+        self._writer = pa.csv.CSVWriter(path, text, write_options=pa.csv.WriteOptions(quoting_style="needed"))
+
+    def write(self, batch: pa.Table) -> None:
+        self._connection.register("batch", batch)
+        self._writer.write_table(self._connection.execute(f"SELECT {self._columns} FROM batch").to_arrow_table())
+        self._connection.unregister("batch")
+
+    def close(self) -> None:
+        self._writer.close()
+        self._connection.close()
+
+
+def _as_text(field: pa.Field) -> str:
+    name = f'"{field.name}"'
+    text = f"array_to_string({name}, ';')" if pa.types.is_list(field.type) else f"CAST({name} AS VARCHAR)"
+    return (
+        f"CASE WHEN regexp_matches({text}, '{_FORMULA_START}') AND NOT regexp_full_match({text}, '{_NUMBER}') "
+        f"THEN '''' || {text} ELSE {text} END AS {name}"
+    )
+
+
+class _ParquetWriter:
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._writer = pa.parquet.ParquetWriter(path, schema, compression="zstd")
+
+    def write(self, batch: pa.Table) -> None:
+        self._writer.write_table(batch)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _XlsxWriter:
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        # constant_memory flushes each row to disk, so that a full sheet doesn't have to fit into memory.
+        self._book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "default_date_format": "yyyy-mm-dd"})
+        self._sheet = self._book.add_worksheet()
+        for column, name in enumerate(schema.names):
+            self._sheet.write_string(0, column, name)
+        self._row = 1
+
+    def write(self, batch: pa.Table) -> None:
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            for column, value in enumerate(row):
+                self._cell(column, value)
+            self._row += 1
+
+    def _cell(self, column: int, value: Any) -> None:
+        match value:
+            case None:
+                pass
+            case bool():
+                self._sheet.write_boolean(self._row, column, value)
+            case int() | float() | Decimal():
+                self._sheet.write_number(self._row, column, value)
+            case datetime.date():
+                self._sheet.write_datetime(self._row, column, value)
+            case list():
+                self._sheet.write_string(self._row, column, ";".join(map(str, value)))
+            case _:
+                self._sheet.write_string(self._row, column, str(value))
+
+    def close(self) -> None:
+        self._book.close()
+
+
+WRITERS: dict[str, Callable[[Path, pa.Schema], Writer]] = {
+    "csv": _CsvWriter,
+    "parquet": _ParquetWriter,
+    "xlsx": _XlsxWriter,
+}
