@@ -9,7 +9,6 @@ import duckdb
 from models.recommend import recommend
 
 SHOWN = 10
-NOT_SOLD = ("discontinued", "delisted", "inactive", "off_shelf", "off_sale", "archived", "draft", "deleted")
 
 PURCHASES = """
     select
@@ -24,13 +23,13 @@ PURCHASES = """
     order by customer_id, ordered_on, sku
 """
 
-PRODUCTS = f"""
+PRODUCTS = """
     select
         sku,
         name,
         coalesce(category_path, '') as category,
-        coalesce(lower(status), '') not in {NOT_SOLD}
-        and not coalesce(category_path, '') similar to '(gift_card|top_up)/.*' as is_sellable
+        is_sellable,
+        spu
     from marts.products
     order by sku
 """

@@ -20,6 +20,9 @@ from pipelines.channels import Channels
 from pipelines.errors import ConfigurationError
 from pipelines.settings import PACKAGED_REFERENCE, Settings
 
+TABLES = ("channels", "run_settings", "rfm_settings", "rfm_cutoffs", "rfm_cells", "segments")
+"""What `load_reference` writes into schema `reference`."""
+
 SCORES = (1, 2, 3, 4, 5)
 METHODS = ("fixed", "quantiles")
 LIFECYCLE_STAGES = ("new", "active", "at_risk", "dormant", "lost")

@@ -1,5 +1,9 @@
 """Who is whom: exact links over identifiers, clusters, customer ids that last, and the log of merges and splits."""
 
 from pipelines.identity.resolution import IdentityReport, resolve
+from pipelines.identity.tables import LOG_TABLES, VIEWS
 
-__all__ = ["IdentityReport", "resolve"]
+PUBLISHED_TABLES = (*VIEWS, *LOG_TABLES)
+"""What others read of schema `identity`."""
+
+__all__ = ["PUBLISHED_TABLES", "IdentityReport", "resolve"]
