@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import date
 
 import duckdb
+import pyarrow as pa
 
-from models.recommend import recommend
+from models.recommend import SCHEMA, iter_recommendations
 
 SHOWN = 10
+
+CUSTOMERS = "select customer_id from marts.customers order by customer_id"
 
 PURCHASES = """
     select
@@ -36,27 +39,25 @@ PRODUCTS = """
 
 
 def write_recommendations(connection: duckdb.DuckDBPyConnection, as_of: date, language: str) -> int:
-    """Replace `marts.recommendations` in one statement; returns its rows.
+    """Replace `marts.recommendations` in one statement, streaming; returns its rows.
 
     language: of the reasons, zh or en.
     """
-    scored = recommend(
+    batches = iter_recommendations(
         purchases=connection.execute(PURCHASES).fetch_arrow_table(),
-        customers=connection.execute("select customer_id from marts.customers order by customer_id")
-        .fetch_arrow_table()
-        .column("customer_id"),
+        customers=connection.execute(CUSTOMERS).fetch_arrow_table().column("customer_id"),
         products=connection.execute(PRODUCTS).fetch_arrow_table(),
         as_of=as_of,
         k=SHOWN,
         language=language,
     )
-    connection.register("scored", scored)
-    connection.execute(
+    connection.register("scored", pa.RecordBatchReader.from_batches(SCHEMA, batches))
+    ((rows,),) = connection.execute(
         """
         create or replace table marts.recommendations as
         select customer_id, rank, sku, score, reason, strategy, null::varchar as store_id, as_of, reason_sku
         from scored
         """
-    )
+    ).fetchall()
     connection.unregister("scored")
-    return scored.num_rows
+    return rows
