@@ -142,7 +142,9 @@ def _read_key_file(path: Path) -> dict[str, object]:
     return content
 
 
-def _master_key(environment: Mapping[str, str], content: dict[str, object], variable: str, name: str, path: Path) -> bytes:
+def _master_key(
+    environment: Mapping[str, str], content: dict[str, object], variable: str, name: str, path: Path
+) -> bytes:
     if environment.get(variable):
         return _decode(environment[variable], variable)
     if name in content:

@@ -158,7 +158,9 @@ class Vault:
         """Plain values by token; unknown or erased tokens are left out."""
         revealed: dict[str, str] = {}
         for block in _blocks(tokens, _LOOKUP_ROWS):
-            query = "SELECT token, key_id, wrapped, sealed FROM identities WHERE token IN (SELECT value FROM json_each(?))"
+            query = (
+                "SELECT token, key_id, wrapped, sealed FROM identities WHERE token IN (SELECT value FROM json_each(?))"
+            )
             for token, key_id, wrapped, sealed in self._database.execute(query, (json.dumps(block),)):
                 person = f"identity:{token}"
                 revealed[token] = _open(self._unwrap(person, key_id, wrapped), person, sealed).decode()
@@ -189,7 +191,9 @@ class Vault:
         found: list[dict[str, Any]] = []
         for block in _blocks(persons, _LOOKUP_ROWS):
             cyphers = self._cyphers(set(block), create=False)
-            query = "SELECT person, batch_id, feed, sealed FROM documents WHERE person IN (SELECT value FROM json_each(?))"
+            query = (
+                "SELECT person, batch_id, feed, sealed FROM documents WHERE person IN (SELECT value FROM json_each(?))"
+            )
             for person, batch_id, feed, sealed in self._database.execute(query, (json.dumps(block),)):
                 if person in cyphers:
                     rows = json.loads(_open(cyphers[person], person, sealed))

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from pipelines.feeds.contract import Feed
-from pipelines.feeds.csv_records import CsvBlock, read_csv_blocks
+from pipelines.feeds.csv_records import CsvBlock, cells_of, read_csv_blocks
 from pipelines.feeds.faults import FileFault
 from pipelines.feeds.landing import LandingFile
 from pipelines.feeds.parse import cell_names, parse_csv, parse_jsonl, parse_parquet
@@ -81,7 +81,22 @@ def read_chunks(feed: Feed, file: LandingFile, encoding: str, file_no: int) -> I
             case _:
                 yield from _read_parquet(feed, file, file_no)
     except OSError as error:
-        raise FileFault(f"can't be read ({error.strerror or type(error).__name__}); check the disk and permissions") from error
+        raise FileFault(
+            f"can't be read ({error.strerror or type(error).__name__}); check the disk and permissions"
+        ) from error
+
+
+def rejected_chunk(
+    file_format: str, header_text: str | None, file_nos: list[int], lines: list[int], raw: list[str]
+) -> Chunk:
+    """Rows from quarantine as a chunk; a Parquet row was kept as JSON."""
+    texts = pa.array(raw, pa.large_string())
+    numbers = {"file_no": pa.array(file_nos, pa.int32()), "line": pa.array(lines, pa.int64())}
+    if file_format != "csv" or header_text is None:
+        return Chunk("jsonl", None, pa.table(numbers | {"raw": texts}))
+    block = cells_of(texts, header_text)
+    columns = {"raw": texts, "broken": block.fault} | dict(zip(cell_names(block.header), _cells(block), strict=True))
+    return Chunk("csv", block.header, pa.table(numbers | columns), header_text)
 
 
 def merge(chunks: Iterable[Chunk]) -> list[Chunk]:
@@ -91,7 +106,9 @@ def merge(chunks: Iterable[Chunk]) -> list[Chunk]:
         key = (chunk.format, str(chunk.layout), chunk.header_text)
         groups.setdefault(key, []).append(chunk)
     return [
-        Chunk(group[0].format, group[0].layout, pa.concat_tables([chunk.table for chunk in group]), group[0].header_text)
+        Chunk(
+            group[0].format, group[0].layout, pa.concat_tables([chunk.table for chunk in group]), group[0].header_text
+        )
         for group in groups.values()
     ]
 
@@ -143,7 +160,7 @@ def _plain(column: pa.Array) -> pa.Array:
         return _plain(column.dictionary_decode())
     if pa.types.is_float16(kind):
         return column.cast(pa.float32())
-    if pa.types.is_decimal(kind) and kind.precision > 38 or pa.types.is_null(kind):
+    if (pa.types.is_decimal(kind) and kind.precision > 38) or pa.types.is_null(kind):
         return column.cast(pa.string())
     return column
 

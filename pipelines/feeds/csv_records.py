@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from pipelines.feeds.faults import FileFault
@@ -61,6 +62,20 @@ def read_csv_blocks(path: Path, encoding: str, block_bytes: int = BLOCK_BYTES) -
         current = upcoming
 
 
+def cells_of(records: pa.Array, header_text: str) -> CsvBlock:
+    """Records that lie as texts (from quarantine), with the header that stood above them; lines are not known."""
+    header = _header_names(header_text)
+    newline, nothing = pa.scalar("\n", pa.large_string()), pa.scalar("", pa.large_string())
+    ended = pc.binary_join_element_wise(records, newline, nothing)
+    cells, parsed = _parse_whole(ended, header), np.ones(len(records), bool)
+    if cells is None:
+        cells, parsed = _parse_singly(records, header)
+        cells = cells.take(pa.array(np.where(parsed, np.cumsum(parsed) - 1, 0), mask=~parsed))
+    reason = "is not a whole CSV record of as many cells as the header names"
+    fault = pa.array([None if whole else reason for whole in parsed], pa.string())
+    return CsvBlock(header, header_text, np.zeros(len(records), np.int64), records, cells, fault)
+
+
 def parse_record(text: str, width: int) -> list[str] | None:
     """The cells of one record by the letter of RFC 4180; None if it is broken or has another number of cells."""
     try:
@@ -94,13 +109,17 @@ def _take_header(block: TextBlock) -> tuple[tuple[str, ...], str, TextBlock]:
         return (), "", block
     stop = int(records.offsets()[1])
     text = block.data[int(records.starts[0]) : stop].decode().rstrip("\r\n")
-    rows = list(csv.reader(io.StringIO(text, newline="")))
-    names = tuple(name.strip() for name in rows[0]) if rows else ()
+    names = _header_names(text)
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated or "" in names:
         raise FileFault("its header names a column twice or not at all; give each column one name of its own")
     rest = TextBlock(block.data[stop:], block.first_line + block.data.count(b"\n", 0, stop))
     return names, text, rest
+
+
+def _header_names(text: str) -> tuple[str, ...]:
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    return tuple(name.strip() for name in rows[0]) if rows else ()
 
 
 def _split(block: TextBlock, width: int | None, *, is_last: bool) -> _Records:
@@ -178,10 +197,14 @@ def _with_cells(data: bytes, records: _Records, header: tuple[str, ...], header_
     if not good.all():
         positions = np.cumsum(good) - 1
         cells = cells.take(pa.array(np.where(good, positions, 0), mask=~good))
-    faults = [
-        None if is_good else _reason(int(count), bool(unclosed), len(header))
-        for is_good, count, unclosed in zip(good, records.cell_counts, records.unclosed, strict=True)
-    ] if not good.all() else None
+    faults = (
+        [
+            None if is_good else _reason(int(count), bool(unclosed), len(header))
+            for is_good, count, unclosed in zip(good, records.cell_counts, records.unclosed, strict=True)
+        ]
+        if not good.all()
+        else None
+    )
     fault = pa.nulls(len(raw), pa.string()) if faults is None else pa.array(faults, pa.string())
     return CsvBlock(header, header_text, records.lines, raw, cells, fault)
 

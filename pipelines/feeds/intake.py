@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -18,7 +19,7 @@ from pipelines import warehouse
 from pipelines.channels import Channels
 from pipelines.feeds import identifiers, parse, validate
 from pipelines.feeds.chunks import Chunk
-from pipelines.feeds.contract import SHARED, Feed
+from pipelines.feeds.contract import Feed
 from pipelines.feeds.faults import FileFault
 from pipelines.feeds.identifiers import kind_of
 from pipelines.feeds.ledger import Batch, Drift, Load
@@ -78,33 +79,30 @@ class Intake:
 
     def take(self, chunk: Chunk) -> None:
         """Validate a chunk and write what comes of it. Raises FileFault if DuckDB can't read its values."""
-        channel = self.files[0].channel
-        promoted = self.channels.promote_attributes
-        if channel != SHARED:
-            promoted = tuple(dict.fromkeys((*promoted, *self.channels.channels[channel].promote_attributes)))
-        checked = validate.validation(self.feed, promoted=promoted, absent=chunk.absent(self.feed))
-        self._parts += 1
-        self.connection.register("chunk", chunk.table)
-        self.connection.register("files", self._files_table())
-        try:
-            self.connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE taken AS WITH records AS ({chunk.parse_sql(self.feed, 'chunk')}) {checked.sql}"
-            )
-        except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.NotImplementedException) as error:
-            raise FileFault(f"holds values that can't be read ({type(error).__name__})") from None
-        finally:
-            self.connection.unregister("chunk")
-            self.connection.unregister("files")
+        faults = self._validate(chunk)
         accepted, quarantined = self._count()
         if accepted:
             self._write_raw()
             self._seal()
         if quarantined:
-            self._quarantine_writer().add_rows(
-                self.connection, chunk.format, chunk.header_text, self.files, checked.faults
-            )
+            self._quarantine_writer().add_rows(self.connection, chunk.format, chunk.header_text, self.files, faults)
         self._note_drift()
         self.connection.execute("DROP TABLE taken")
+
+    def retake(self, chunk: Chunk) -> list[tuple[int, int]]:
+        """Validate rows that were rejected before; write those that pass and return their (file_no, line).
+
+        The others stay where they are. Raises FileFault as `take` does.
+        """
+        self._validate(chunk)
+        self.connection.execute("DELETE FROM taken WHERE _fault > 0")
+        accepted, _ = self._count()
+        if accepted:
+            self._write_raw()
+            self._seal()
+        passed = self.connection.execute("SELECT _file_no, _line FROM taken").fetchall()
+        self.connection.execute("DROP TABLE taken")
+        return passed
 
     def reject(self, file_no: int, reason: str) -> None:
         """A file that can't be read: one row received, one quarantined."""
@@ -128,6 +126,26 @@ class Intake:
             self._quarantine.discard()
         for name in self.raw_files:
             part_path(self.settings.raw / self.feed.name, name).unlink(missing_ok=True)
+
+    def _validate(self, chunk: Chunk) -> Sequence[validate.Fault]:
+        """Make the table `taken` of the chunk's rows, each typed and judged."""
+        channel = self.files[0].channel
+        promoted = self.channels.promote_attributes
+        if channel in self.channels.channels:
+            promoted = tuple(dict.fromkeys((*promoted, *self.channels.channels[channel].promote_attributes)))
+        checked = validate.validation(self.feed, promoted=promoted, absent=chunk.absent(self.feed))
+        self._parts += 1
+        self.connection.register("chunk", chunk.table)
+        self.connection.register("files", self._files_table())
+        records = chunk.parse_sql(self.feed, "chunk")
+        try:
+            self.connection.execute(f"CREATE OR REPLACE TEMP TABLE taken AS WITH records AS ({records}) {checked.sql}")
+        except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.NotImplementedException) as error:
+            raise FileFault(f"holds values that can't be read ({type(error).__name__})") from None
+        finally:
+            self.connection.unregister("chunk")
+            self.connection.unregister("files")
+        return checked.faults
 
     def _of(self, file_no: int) -> _Counts:
         return self._counts.setdefault(file_no, _Counts())
@@ -210,8 +228,11 @@ class Intake:
 
     def _profile_query(self) -> str:
         batch = self.files[0]
-        zone = self.channels.timezone if batch.channel == SHARED else self.channels.channels[batch.channel].timezone
-        instant = f"CASE WHEN list_contains(_local_times, 'updated_at') THEN {utc_of('updated_at', zone)} ELSE updated_at END"
+        channel = self.channels.channels.get(batch.channel)
+        zone = channel.timezone if channel else self.channels.timezone
+        instant = (
+            f"CASE WHEN list_contains(_local_times, 'updated_at') THEN {utc_of('updated_at', zone)} ELSE updated_at END"
+        )
         return f"""
             SELECT channel, member_id, epoch_us({instant}), _arrival, _profile
             FROM taken
@@ -237,7 +258,7 @@ class Intake:
                     ELSE '{OTHER_COLUMNS}'
                 END AS shown,
                 count(*)
-            FROM (SELECT _file_no, unnest(_unknown) AS name FROM taken WHERE _unknown IS NOT NULL)
+            FROM (SELECT _file_no, unnest(_unknown) AS name FROM taken WHERE _unknown IS NOT NULL AND _broken IS NULL)
             GROUP BY ALL
             """
         ).fetchall()
@@ -253,8 +274,7 @@ class Intake:
         ]
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[tuple[str, ...]]:
+def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[Any]:
     cursor = connection.execute(query)
     while rows := cursor.fetchmany(5_000):
         yield from rows
-

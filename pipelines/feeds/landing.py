@@ -40,6 +40,11 @@ class LandingFile:
         except OSError as error:
             raise FileFault(f"can't be opened ({error.strerror}); check its permissions") from error
 
+    @property
+    def unreadable_hash(self) -> str:
+        """What stands for the content of a file that can't be opened."""
+        return f"unreadable-{self.size}-{self.mtime_ns}"
+
     def is_unchanged(self) -> bool:
         """Whether size and time are still those of the listing; a file that grows is taken by a later run."""
         try:
@@ -64,6 +69,19 @@ def list_landing(settings: Settings, channels: Channels, feeds: Collection[str] 
     _refuse_misplaced(settings.landing, f"{settings.landing}/<channel>/<feed>/")
     found = [file for channel in _folders(settings.landing) for file in _list_channel(settings, channels, channel)]
     return sorted((file for file in found if feeds is None or file.feed in feeds), key=lambda file: file.file)
+
+
+def landing_file(settings: Settings, file: str, channel: str, feed: str) -> LandingFile | None:
+    """The file that lies at that landing path now; None if there is none."""
+    path = settings.landing / file
+    ending = _ending(path.name)
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    if ending is None:
+        return None
+    return LandingFile(path, file, channel, feed, FORMATS[ending], status.st_size, status.st_mtime_ns)
 
 
 def _list_channel(settings: Settings, channels: Channels, folder: Path) -> Iterator[LandingFile]:

@@ -30,9 +30,6 @@ from pipelines.vault import Vault
 Progress = Callable[[str, int, int], None]
 """Called with (what, files done, files in all)."""
 
-UNREADABLE = "unreadable"
-"""Content hash of a file whose bytes could not even be read."""
-
 
 @dataclass
 class LoadReport:
@@ -128,7 +125,7 @@ def _new_files(engine: sa.Engine, listed: Sequence[LandingFile], report: LoadRep
         try:
             found = _NewFile(file, file.content_hash())
         except FileFault:
-            found = _NewFile(file, f"{UNREADABLE}-{file.size}-{file.mtime_ns}")
+            found = _NewFile(file, file.unreadable_hash)
         place = (file.channel, file.feed)
         taken = contents.setdefault(place, ledger.taken_contents(engine, *place) if place not in contents else set())
         if found.content_hash not in taken:

@@ -110,9 +110,7 @@ def parse_parquet(feed: Feed, source: str, schema: pa.Schema) -> str:
     """
     types = {field.name: field.type for field in schema}
     unknown = {
-        name: _text(_cell(name), types[name])
-        for name in types
-        if name not in {column.name for column in feed.columns}
+        name: _text(_cell(name), types[name]) for name in types if name not in {column.name for column in feed.columns}
     }
     columns = ",\n".join(
         _physical_column(column, types[column.name]) if column.name in types else _absent_column(column)
@@ -178,7 +176,9 @@ def _json_column(column: Column) -> str:
     name, value = column.name, f"record.{quoted(column.name)}"
     path = literal(f"$.{name}")
     if column.kind in ("id_list", "struct_list"):
-        missing = f"CASE WHEN {value} IS NULL AND contains(raw, {literal(json.dumps(name))}) THEN json_type(raw, {path}) END"
+        missing = (
+            f"CASE WHEN {value} IS NULL AND contains(raw, {literal(json.dumps(name))}) THEN json_type(raw, {path}) END"
+        )
         return f"{value} AS text_{name}, broken IS NULL AND coalesce({missing}, 'NULL') <> 'NULL' AS wrong_{name}"
     if column.kind == "json":
         return f"nullif({value}, 'null') AS text_{name}, NOT starts_with(nullif({value}, 'null'), '{{') AS wrong_{name}"
@@ -232,7 +232,11 @@ def _physical_list(column: Column, cell: str, item: pa.DataType) -> str:
     present = {item.field(position).name: item.field(position).type for position in range(item.num_fields)}
     fields = ", ".join(
         f"{quoted(child.name)} := "
-        + (_text(f"item.{quoted(child.name)}", present[child.name]) if child.name in present else "CAST(NULL AS VARCHAR)")
+        + (
+            _text(f"item.{quoted(child.name)}", present[child.name])
+            if child.name in present
+            else "CAST(NULL AS VARCHAR)"
+        )
         for child in column.children
     )
     return f"list_transform({cell}, lambda item: CASE WHEN item IS NOT NULL THEN struct_pack({fields}) END)"

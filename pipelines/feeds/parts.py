@@ -47,7 +47,12 @@ def recover(settings: Settings, engine: sa.Engine) -> None:
 
     Raises ConfigurationError if the lake holds files that this ledger never wrote: the wrong state database.
     """
-    known = {path for load in ledger.all_loads(engine) for folder, names in _files(settings, load) for path in _in(folder, names)}
+    known = {
+        path
+        for load in ledger.all_loads(engine)
+        for folder, names in _files(settings, load)
+        for path in _in(folder, names)
+    }
     lake_files = {path for path in _lake_files(settings) if path.suffix == ".parquet"}
     if strangers := sorted(lake_files - known):
         raise ConfigurationError(

@@ -41,7 +41,8 @@ class TextBlock:
         # Block by block: one pass over a large array would fault in a page of temporaries for every page of text.
         view = np.frombuffer(self.data, np.uint8)
         pieces = [
-            np.flatnonzero(view[start : start + 2**20] == _NEWLINE) + (start + 1) for start in range(0, len(view), 2**20)
+            np.flatnonzero(view[start : start + 2**20] == _NEWLINE) + (start + 1)
+            for start in range(0, len(view), 2**20)
         ]
         ends = np.concatenate(pieces) if pieces else np.empty(0, np.int64)
         if not len(ends) or ends[-1] != len(view):

@@ -15,13 +15,14 @@ from pipelines.feeds.identifiers import kind_of
 from pipelines.vault import PROFILE_FIELDS
 
 _INSTANT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)? ?(?:[zZ]|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)?)?"
-_USUAL_INSTANT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])?"
+_USUAL_INSTANT = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])?"
+)
 _OFFSET = r":[0-9.,]+ ?(?:[zZ]|[+-][0-9]{2}(?::?[0-9]{2})?)$"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ]00:00(?::00(?:\.0+)?)?)?"
 _NUMBER = r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?\s*"
 _MONEY = r"\s*[+-]?(?:[0-9]+(?:\.[0-9]{0,4}0*)?|\.[0-9]{1,4}0*)\s*"
 _MONEY_EXPONENT = r"\s*[+-]?[0-9]{1,11}(?:\.[0-9]{0,9})?[eE][+-]?0*[0-9]\s*"
-
 
 
 @dataclass(frozen=True)
@@ -138,14 +139,17 @@ def _typed(column: Column) -> list[str]:
     text, value = f"text_{column.name}", f"value_{column.name}"
     if column.kind == "struct_list":
         fields = ", ".join(
-            f'"{child.name}" := {_typed_value(child, f"unless_blank(item.{_quoted(child)})")}' for child in column.children
+            f'"{child.name}" := {_typed_value(child, f"unless_blank(item.{_quoted(child)})")}'
+            for child in column.children
         )
         return [f"list_transform({text}, lambda item: struct_pack({fields})) AS {value}"]
     if column.kind == "id_list":
         return [f"list_filter({text}, lambda item: trim(item) <> '') AS {value}", *_normalised(column)]
     expressions = [f"{_typed_value(column, text)} AS {value}"]
     if column.kind == "timestamp":
-        expressions.append(f"CASE WHEN {text} IS NOT NULL THEN is_local_time({text}) ELSE FALSE END AS local_{column.name}")
+        expressions.append(
+            f"CASE WHEN {text} IS NOT NULL THEN is_local_time({text}) ELSE FALSE END AS local_{column.name}"
+        )
     return expressions + _normalised(column)
 
 
@@ -250,7 +254,9 @@ def _local_times(names: list[str]) -> str:
 
 def _identifiers_dropped(columns: tuple[Column, ...]) -> str:
     contacts = [column for column in columns if column.pii in ("phone", "email")]
-    dropped = [f"CAST(text_{column.name} IS NOT NULL AND normal_{column.name} IS NULL AS INTEGER)" for column in contacts]
+    dropped = [
+        f"CAST(text_{column.name} IS NOT NULL AND normal_{column.name} IS NULL AS INTEGER)" for column in contacts
+    ]
     return " + ".join(dropped) or "0"
 
 
@@ -268,7 +274,7 @@ def _sealed(feed: Feed) -> str:
         occasion = " OR ".join(f"{name} IS NOT NULL" for name in ["extra", *(f"text_{name}" for name in names)])
     keys = [f"text_{name}" for name in feed.key if feed.column(name).pii is None]
     key = f"concat_ws('/', {', '.join(keys)})" if keys else "CAST(NULL AS VARCHAR)"
-    fields = ", ".join(["\"key\" := " + key, *(f'"{name}" := text_{name}' for name in names), '"extra" := extra'])
+    fields = ", ".join(['"key" := ' + key, *(f'"{name}" := text_{name}' for name in names), '"extra" := extra'])
     return f"""
         {version} AS _member_version,
         CASE WHEN _fault = 0 THEN {profile} END AS _profile,
@@ -336,7 +342,9 @@ class _Ladder:
     def _add_column(self, feed: Feed, column: Column, absent: tuple[str, ...]) -> None:
         text, value = f"text_{column.name}", f"value_{column.name}"
         if column.kind in ("id_list", "struct_list", "json", "id", "text"):
-            self._check(column, f"wrong_{column.name}", _SHAPES.get(column.kind, "must be one value, not a list or object"))
+            self._check(
+                column, f"wrong_{column.name}", _SHAPES.get(column.kind, "must be one value, not a list or object")
+            )
         if column.required and column.name not in absent:
             self._check(column, f"{text} IS NULL", "is missing; every row needs it")
         if column.kind == "id_list":
@@ -371,9 +379,7 @@ class _Ladder:
                 for condition, reason in _value_faults(child, text, value):
                     check(child.name, condition, reason)
         self._lists.append((column, first, whens))
-        self._whens.append(
-            f"WHEN list_max(codes_{column.name}) > 0 THEN codes_{column.name}[{_first_faulty(column)}]"
-        )
+        self._whens.append(f"WHEN list_max(codes_{column.name}) > 0 THEN codes_{column.name}[{_first_faulty(column)}]")
 
 
 _SHAPES = {

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import duckdb
 
 from pipelines.channels import Channels
-from pipelines.feeds.sql import quoted
 from pipelines.feeds.contract import FEEDS, SHARED, Feed
+from pipelines.feeds.sql import quoted
 from pipelines.feeds.zones import utc_macro
 from pipelines.settings import Settings
+
 
 def create_raw_views(connection: duckdb.DuckDBPyConnection, settings: Settings, channels: Channels) -> None:
     """Make `raw.<feed>` for every feed: exactly `raw_columns()`, every version of every row; empty where nothing came.

@@ -47,9 +47,7 @@ def utc_of(wall: str, zone: str) -> str:
 
 def utc_macro(name: str, zones: set[str]) -> str:
     """CREATE MACRO name(wall, zone): the UTC instant; null for a zone that is not among `zones`."""
-    whens = "\n".join(
-        f"WHEN '{zone}' THEN {_offset_sql('wall', wall_clock_offsets(zone))}" for zone in sorted(zones)
-    )
+    whens = "\n".join(f"WHEN '{zone}' THEN {_offset_sql('wall', wall_clock_offsets(zone))}" for zone in sorted(zones))
     return f"CREATE OR REPLACE MACRO {name}(wall, zone) AS wall - to_seconds(CASE zone {whens} END)"
 
 
