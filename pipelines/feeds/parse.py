@@ -1,0 +1,269 @@
+"""SQL that turns what a file holds into *text records*: the contract's columns, still as text.
+
+A text record has `file_no`, `line`, `raw`, `broken` (null, or why it is no record), `extra` (JSON of what the contract
+does not know, or null), `unknown` (the names of that), and for every column of the feed `text_<name>` (VARCHAR, a list,
+or a list of structs of VARCHAR) and, where a value can have the wrong shape, `wrong_<name>`.
+Belongs here: the three formats. Does not belong here: types, vocabularies, required values (validate.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from pipelines.feeds.contract import Column, Feed
+from pipelines.feeds.sql import literal, quoted
+
+NESTED = ("id_list", "struct_list", "json")
+_EXACT_DIGITS = 14
+_NUMBER_KINDS = ("amount", "decimal", "quantity", "fx_rate", "tax_rate", "coordinate", "rating")
+_ANY_TEXT_KINDS = ("id", "text")
+
+
+def macros() -> list[str]:
+    """What the generated SQL calls; define on the connection once."""
+    return [
+        # Numbers in quotes, and nothing else changed. Each match runs from where the last ended over whole strings up
+        # to a number or to the end, so a number within a string is never touched; the end leaves "" behind.
+        r"""
+        CREATE OR REPLACE MACRO numbers_as_text(document) AS regexp_replace(
+            regexp_replace(
+                document, '((?:[^"0-9-]|"(?:[^"\\]|\\.)*")*)(-?[0-9][0-9.eE+-]*|$)', '\1"\2"', 'g'
+            ),
+            '""$', ''
+        )
+        """,
+        # DuckDB's parser lets `,}` pass. Strings are emptied first, as they may hold anything.
+        r"""
+        CREATE OR REPLACE MACRO has_trailing_comma(document) AS
+            (contains(document, ',}') OR contains(document, ',]') OR contains(document, ', }') OR contains(document, ', ]'))
+            AND regexp_matches(regexp_replace(document, '"(?:[^"\\]|\\.)*"', '0', 'g'), ',\s*[\]}]')
+        """,
+        "CREATE OR REPLACE MACRO is_container(plain) AS starts_with(plain, '{') OR starts_with(plain, '[')",
+        """
+        CREATE OR REPLACE MACRO is_nested_json(plain) AS
+            CASE WHEN starts_with(ltrim(plain), '{') OR starts_with(ltrim(plain), '[') THEN json_valid(plain) ELSE FALSE END
+        """,
+        "CREATE OR REPLACE MACRO unless_blank(plain) AS CASE WHEN trim(plain) <> '' THEN plain END",
+    ]
+
+
+def parse_jsonl(feed: Feed, source: str) -> str:
+    """Text records of `source` (file_no, line, raw), one JSON object a line; blank lines are none."""
+    structure = literal(json.dumps({column.name: _json_type(column) for column in feed.columns}))
+    known = "[" + ", ".join(literal(column.name) for column in feed.columns) + "]"
+    numbers = [_digits(column) for column in feed.columns if column.kind in _NUMBER_KINDS]
+    numbers += [_nested_digits(column) for column in feed.columns if column.kind == "struct_list"]
+    needs_exact = f"greatest({', '.join(numbers)}, 0) >= {_EXACT_DIGITS}" if numbers else "FALSE"
+    columns = ",\n".join(_json_column(column) for column in feed.columns)
+    return f"""
+    SELECT
+        file_no, line, raw, broken, unknown,
+        CASE WHEN unknown IS NOT NULL THEN raw END AS extra,
+        {columns}
+    FROM (
+        SELECT
+            file_no, line, raw,
+            CASE
+                WHEN fields IS NULL OR NOT starts_with(ltrim(raw, ' \t'), '{{') OR has_trailing_comma(raw)
+                    THEN 'is not a JSON object on one line; check the writer'
+            END AS broken,
+            CASE WHEN NOT list_has_all({known}, fields)
+                THEN list_filter(fields, lambda field: NOT list_contains({known}, field)) END AS unknown,
+            -- Up to 15 digits survive the parser's doubles exactly; where more may be at stake, the text is read again.
+            CASE WHEN {needs_exact}
+                THEN coalesce(TRY(json_transform(numbers_as_text(raw), {structure})), record) ELSE record END AS record
+        FROM (
+            SELECT
+                file_no, line, raw,
+                TRY(json_transform(raw, {structure})) AS record,
+                TRY(json_keys(raw)) AS fields
+            FROM (SELECT file_no, line, rtrim(raw, '\r\n') AS raw FROM {source})
+            WHERE trim(raw, ' \t') <> ''
+        )
+    )
+    """
+
+
+def parse_csv(feed: Feed, source: str, header: Sequence[str]) -> str:
+    """Text records of `source` (file_no, line, raw, broken, and one text column a header name)."""
+    unknown = [name for name in header if name not in {column.name for column in feed.columns}]
+    columns = ",\n".join(
+        _cell_column(column, _cell(column.name)) if column.name in header else _absent_column(column)
+        for column in feed.columns
+    )
+    return f"""
+    SELECT
+        file_no, line, rtrim(raw, '\r\n') AS raw, broken,
+        {_extra({name: _cell(name) for name in unknown})},
+        {columns}
+    FROM {source}
+    """
+
+
+def parse_parquet(feed: Feed, source: str, schema: pa.Schema) -> str:
+    """Text records of `source` (file_no, line, and one column a Parquet column, named like a CSV cell).
+
+    `raw` is the row as JSON of text, so that a row from quarantine can be read again without its file.
+    """
+    types = {field.name: field.type for field in schema}
+    unknown = {
+        name: _text(_cell(name), types[name]) for name in types if name not in {column.name for column in feed.columns}
+    }
+    columns = ",\n".join(
+        _physical_column(column, types[column.name]) if column.name in types else _absent_column(column)
+        for column in feed.columns
+    )
+    fields = ", ".join(
+        f"{quoted(column.name)} := text_{column.name}" for column in feed.columns if column.name in types
+    )
+    return f"""
+    SELECT *, CAST(to_json(struct_pack({fields})) AS VARCHAR) AS raw
+    FROM (
+        SELECT
+            file_no, line, CAST(NULL AS VARCHAR) AS broken,
+            {_extra(unknown)},
+            {columns}
+        FROM {source}
+    )
+    """
+
+
+def cell_names(names: Sequence[str]) -> list[str]:
+    """Names under which cells and Parquet columns are registered, so that none collides with ours."""
+    return [f"cell_{name}" for name in names]
+
+
+def _cell(name: str) -> str:
+    return quoted(cell_names([name])[0])
+
+
+def _json_type(column: Column) -> object:
+    match column.kind:
+        case "id_list":
+            return ["VARCHAR"]
+        case "struct_list":
+            return [{child.name: "VARCHAR" for child in column.children}]
+        case "json":
+            return "JSON"
+        case _:
+            return "VARCHAR"
+
+
+def _text_type(column: Column) -> str:
+    match column.kind:
+        case "id_list":
+            return "VARCHAR[]"
+        case "struct_list":
+            return f"STRUCT({', '.join(f'{quoted(child.name)} VARCHAR' for child in column.children)})[]"
+        case _:
+            return "VARCHAR"
+
+
+def _digits(column: Column) -> str:
+    return f"coalesce(strlen(record.{quoted(column.name)}), 0)"
+
+
+def _nested_digits(column: Column) -> str:
+    numbers = [child for child in column.children if child.kind in _NUMBER_KINDS]
+    lengths = ", ".join(f"coalesce(strlen(item.{quoted(child.name)}), 0)" for child in numbers)
+    return f"coalesce(list_max(list_transform(record.{quoted(column.name)}, lambda item: greatest({lengths}, 0))), 0)"
+
+
+def _json_column(column: Column) -> str:
+    name, value = column.name, f"record.{quoted(column.name)}"
+    path = literal(f"$.{name}")
+    if column.kind in ("id_list", "struct_list"):
+        missing = (
+            f"CASE WHEN {value} IS NULL AND contains(raw, {literal(json.dumps(name))}) THEN json_type(raw, {path}) END"
+        )
+        return f"{value} AS text_{name}, broken IS NULL AND coalesce({missing}, 'NULL') <> 'NULL' AS wrong_{name}"
+    if column.kind == "json":
+        return f"nullif({value}, 'null') AS text_{name}, NOT starts_with(nullif({value}, 'null'), '{{') AS wrong_{name}"
+    if column.kind in _ANY_TEXT_KINDS:
+        shape = f"CASE WHEN is_container({value}) THEN json_type(raw, {path}) IN ('OBJECT', 'ARRAY') ELSE FALSE END"
+        return f"unless_blank({value}) AS text_{name}, {shape} AS wrong_{name}"
+    return f"unless_blank({value}) AS text_{name}"
+
+
+def _cell_column(column: Column, cell: str) -> str:
+    name = column.name
+    if column.kind in ("id_list", "struct_list"):
+        structure = literal(json.dumps(_json_type(column)))
+        # A broken or differently shaped cell becomes null; numbers keep their text as in JSONL.
+        value = f"TRY(json_transform(numbers_as_text({cell}), {structure}))"
+        return f"{value} AS text_{name}, unless_blank({cell}) IS NOT NULL AND {value} IS NULL AS wrong_{name}"
+    if column.kind == "json":
+        wrong = f"NOT (starts_with(ltrim({cell}), '{{') AND json_valid({cell}))"
+        return f"unless_blank({cell}) AS text_{name}, {wrong} AS wrong_{name}"
+    if column.kind in _ANY_TEXT_KINDS:
+        return f"unless_blank({cell}) AS text_{name}, FALSE AS wrong_{name}"
+    return f"unless_blank({cell}) AS text_{name}"
+
+
+def _absent_column(column: Column) -> str:
+    wrong = f", FALSE AS wrong_{column.name}" if column.kind in (*NESTED, *_ANY_TEXT_KINDS) else ""
+    return f"CAST(NULL AS {_text_type(column)}) AS text_{column.name}{wrong}"
+
+
+def _physical_column(column: Column, kind: pa.DataType) -> str:
+    cell = _cell(column.name)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind):
+        return _cell_column(column, f"CAST({cell} AS VARCHAR)")
+    if column.kind == "json":
+        value = f"CAST(to_json({cell}) AS VARCHAR)"
+        return f"{value} AS text_{column.name}, NOT starts_with({value}, '{{') AS wrong_{column.name}"
+    if column.kind in ("id_list", "struct_list"):
+        if not _is_list(kind) or (column.kind == "struct_list") != pa.types.is_struct(kind.value_type):
+            empty = f"CAST(NULL AS {_text_type(column)})"
+            return f"{empty} AS text_{column.name}, {cell} IS NOT NULL AS wrong_{column.name}"
+        return f"{_physical_list(column, cell, kind.value_type)} AS text_{column.name}, FALSE AS wrong_{column.name}"
+    value = f"unless_blank({_text(cell, kind)})"
+    if column.kind in _ANY_TEXT_KINDS:
+        return f"{value} AS text_{column.name}, {str(_is_nested(kind)).upper()} AND {cell} IS NOT NULL AS wrong_{column.name}"
+    return f"{value} AS text_{column.name}"
+
+
+def _physical_list(column: Column, cell: str, item: pa.DataType) -> str:
+    if column.kind == "id_list":
+        return f"list_transform({cell}, lambda item: {_text('item', item)})"
+    present = {item.field(position).name: item.field(position).type for position in range(item.num_fields)}
+    fields = ", ".join(
+        f"{quoted(child.name)} := "
+        + (
+            _text(f"item.{quoted(child.name)}", present[child.name])
+            if child.name in present
+            else "CAST(NULL AS VARCHAR)"
+        )
+        for child in column.children
+    )
+    return f"list_transform({cell}, lambda item: CASE WHEN item IS NOT NULL THEN struct_pack({fields}) END)"
+
+
+def _text(value: str, kind: pa.DataType) -> str:
+    """A physical value as the text that JSONL would hold."""
+    if _is_nested(kind):
+        return f"CAST(to_json({value}) AS VARCHAR)"
+    if pa.types.is_floating(kind):
+        # A column of whole numbers with gaps is often stored as floats: an id 12345 must not become 12345.0.
+        whole = f"{value} = trunc({value}) AND abs({value}) < 9007199254740992"
+        return f"CASE WHEN {whole} THEN CAST(CAST({value} AS BIGINT) AS VARCHAR) ELSE CAST({value} AS VARCHAR) END"
+    return f"CAST({value} AS VARCHAR)"
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _is_nested(kind: pa.DataType) -> bool:
+    return _is_list(kind) or pa.types.is_struct(kind) or pa.types.is_map(kind)
+
+
+def _extra(unknown: dict[str, str]) -> str:
+    if not unknown:
+        return "CAST(NULL AS VARCHAR[]) AS unknown, CAST(NULL AS VARCHAR) AS extra"
+    names = ", ".join(literal(name) for name in unknown)
+    fields = ", ".join(f"{quoted(name)} := {value}" for name, value in unknown.items())
+    return f"[{names}] AS unknown, CAST(to_json(struct_pack({fields})) AS VARCHAR) AS extra"

@@ -1,0 +1,292 @@
+"""The vault: PII, encrypted, with a key a person. Erasing a person destroys that key.
+
+A *person* here is a string: `member:<channel>:<member_id>`, `identity:<token>` for who is known by an identifier only,
+or `batch:<batch_id>` for text that can be laid to nobody. Each has a random data key, wrapped by the master key whose
+id is stored beside it. SQLite, with secure_delete and no shared cache, holds ciphertext and tokens only.
+
+Belongs here: sealing, opening and destroying. Does not belong here: what counts as PII (feeds/contract.py), or who may
+look (the callers that export and push).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from pipelines.errors import ConfigurationError, PermanentError
+from pipelines.keys import KEY_BYTES, Keys, ensure_keys
+from pipelines.settings import Settings
+
+NONCE_BYTES = 12
+PROFILE_FIELDS = ("name", "phone", "email", "birthday", "address", "attributes")
+_LOOKUP_ROWS = 5_000
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS data_keys (person TEXT PRIMARY KEY, key_id TEXT NOT NULL, wrapped BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS identities (
+    token TEXT PRIMARY KEY, kind TEXT NOT NULL, key_id TEXT NOT NULL, wrapped BLOB NOT NULL, sealed BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS profiles (
+    channel TEXT NOT NULL, member_id TEXT NOT NULL, version INTEGER NOT NULL, arrival INTEGER NOT NULL,
+    sealed BLOB NOT NULL, PRIMARY KEY (channel, member_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS documents (
+    person TEXT NOT NULL, batch_id TEXT NOT NULL, part INTEGER NOT NULL, feed TEXT NOT NULL, sealed BLOB NOT NULL,
+    PRIMARY KEY (person, batch_id, part)
+) WITHOUT ROWID;
+"""
+
+
+def member_person(channel: str, member_id: str) -> str:
+    """The person of a member record."""
+    return f"member:{channel}:{member_id}"
+
+
+class Vault:
+    """An open vault. Use as a context manager, or close it."""
+
+    def __init__(self, database: sqlite3.Connection, keys: Keys) -> None:
+        self._database = database
+        self._keys = keys
+
+    @classmethod
+    def open(cls, settings: Settings, keys: Keys | None = None) -> Vault:
+        """Open, and create if the home has none. Raises ConfigurationError if the keys are not this home's."""
+        keys = keys or ensure_keys(settings)
+        settings.vault.mkdir(parents=True, exist_ok=True, mode=0o700)
+        database = sqlite3.connect(settings.vault / "vault.db", isolation_level=None, timeout=30)
+        for pragma in ("secure_delete=ON", "journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY"):
+            database.execute(f"PRAGMA {pragma}")
+        database.executescript(_SCHEMA)
+        vault = cls(database, keys)
+        try:
+            vault._check_keys(settings)
+        except ConfigurationError:
+            vault.close()
+            raise
+        return vault
+
+    def __enter__(self) -> Vault:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database; the keys are dropped with the object."""
+        self._database.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, durable at the end."""
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+    def seal_identities(self, identities: Iterable[tuple[str, str, str]]) -> int:
+        """Seal (token, kind, plain value) unless the token is known; the number newly sealed."""
+        sealed = 0
+        for block in _blocks(identities, _LOOKUP_ROWS):
+            tokens = json.dumps([token for token, _, _ in block])
+            query = "SELECT token FROM identities WHERE token IN (SELECT value FROM json_each(?))"
+            known = {token for (token,) in self._database.execute(query, (tokens,))}
+            rows = [
+                (token, kind, *self._seal_with_new_key(f"identity:{token}", value.encode()))
+                for token, kind, value in block
+                if token not in known
+            ]
+            self._database.executemany("INSERT OR IGNORE INTO identities VALUES (?, ?, ?, ?, ?)", rows)
+            sealed += len(rows)
+        return sealed
+
+    def seal_profiles(self, profiles: Iterable[tuple[str, str, int, int, str]]) -> None:
+        """Keep the newest profile of each member: (channel, member_id, version, arrival, JSON).
+
+        `version` is the record's time in microseconds, `arrival` breaks its ties; older ones change nothing.
+        """
+        for block in _blocks(profiles, _LOOKUP_ROWS):
+            cyphers = self._cyphers({member_person(channel, member_id) for channel, member_id, *_ in block})
+            rows = [
+                (channel, member_id, version, arrival, _seal(cyphers[person], person, document.encode()))
+                for channel, member_id, version, arrival, document in block
+                for person in (member_person(channel, member_id),)
+            ]
+            self._database.executemany(
+                "INSERT INTO profiles VALUES (?, ?, ?, ?, ?) ON CONFLICT (channel, member_id) DO UPDATE SET "
+                "version = excluded.version, arrival = excluded.arrival, sealed = excluded.sealed "
+                "WHERE (excluded.version, excluded.arrival) > (version, arrival)",
+                rows,
+            )
+
+    def seal_documents(self, feed: str, batch_part: int, documents: Iterable[tuple[str, str, str]]) -> None:
+        """Seal (person, batch_id, JSON text). The same person, batch and part again replaces what was there."""
+        for block in _blocks(documents, _LOOKUP_ROWS):
+            cyphers = self._cyphers({person for person, _, _ in block})
+            rows = [
+                (person, batch_id, batch_part, feed, _seal(cyphers[person], person, document.encode()))
+                for person, batch_id, document in block
+            ]
+            self._database.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?)", rows)
+
+    def seal_block(self, person: str, plain: bytes) -> bytes:
+        """Ciphertext that is stored elsewhere (quarantine files), under that person's key."""
+        return _seal(self._cyphers({person})[person], person, plain)
+
+    def open_block(self, person: str, sealed: bytes) -> bytes:
+        """Undo `seal_block`. Raises PermanentError if the key was destroyed or the bytes were changed."""
+        cyphers = self._cyphers({person}, create=False)
+        if person not in cyphers:
+            raise PermanentError(f"The vault holds no key of {person}; what it sealed was erased.")
+        return _open(cyphers[person], person, sealed)
+
+    def reveal_identities(self, tokens: Iterable[str]) -> dict[str, str]:
+        """Plain values by token; unknown or erased tokens are left out."""
+        revealed: dict[str, str] = {}
+        for block in _blocks(tokens, _LOOKUP_ROWS):
+            query = (
+                "SELECT token, key_id, wrapped, sealed FROM identities WHERE token IN (SELECT value FROM json_each(?))"
+            )
+            for token, key_id, wrapped, sealed in self._database.execute(query, (json.dumps(block),)):
+                person = f"identity:{token}"
+                revealed[token] = _open(self._unwrap(person, key_id, wrapped), person, sealed).decode()
+        return revealed
+
+    def reveal_members(self, pairs: Iterable[tuple[str, str]]) -> pa.Table:
+        """Newest profile of each known (channel, member_id), columns channel, member_id and PROFILE_FIELDS as text."""
+        rows: list[dict[str, str | None]] = []
+        for block in _blocks(pairs, _LOOKUP_ROWS):
+            cyphers = self._cyphers({member_person(*pair) for pair in block}, create=False)
+            query = (
+                "SELECT channel, member_id, sealed FROM profiles WHERE (channel, member_id) IN "
+                "(SELECT value ->> 0, value ->> 1 FROM json_each(?))"
+            )
+            for channel, member_id, sealed in self._database.execute(query, (json.dumps(block),)):
+                person = member_person(channel, member_id)
+                if person in cyphers:
+                    profile = json.loads(_open(cyphers[person], person, sealed))
+                    rows.append(
+                        {"channel": channel, "member_id": member_id}
+                        | {name: profile.get(name) for name in PROFILE_FIELDS}
+                    )
+        schema = pa.schema([(name, pa.string()) for name in ("channel", "member_id", *PROFILE_FIELDS)])
+        return pa.Table.from_pylist(rows, schema=schema)
+
+    def reveal_documents(self, persons: Iterable[str]) -> list[dict[str, Any]]:
+        """What was sealed for these persons beyond their profile: person, batch_id, feed, rows (decoded JSON)."""
+        found: list[dict[str, Any]] = []
+        for block in _blocks(persons, _LOOKUP_ROWS):
+            cyphers = self._cyphers(set(block), create=False)
+            query = (
+                "SELECT person, batch_id, feed, sealed FROM documents WHERE person IN (SELECT value FROM json_each(?))"
+            )
+            for person, batch_id, feed, sealed in self._database.execute(query, (json.dumps(block),)):
+                if person in cyphers:
+                    rows = json.loads(_open(cyphers[person], person, sealed))
+                    found.append({"person": person, "batch_id": batch_id, "feed": feed, "rows": rows})
+        return found
+
+    def destroy_person(self, persons: Iterable[str] = (), tokens: Iterable[str] = ()) -> int:
+        """Destroy the data keys of persons and of identity tokens, and what they sealed here; the keys destroyed.
+
+        Whatever else those keys sealed (copies, backups made before) can't be opened any more by this vault.
+        """
+        destroyed = 0
+        with self.transaction():
+            for person in persons:
+                destroyed += self._database.execute("DELETE FROM data_keys WHERE person = ?", (person,)).rowcount
+                self._database.execute("DELETE FROM documents WHERE person = ?", (person,))
+                if person.startswith("member:"):
+                    _, channel, member_id = person.split(":", 2)
+                    self._database.execute(
+                        "DELETE FROM profiles WHERE channel = ? AND member_id = ?", (channel, member_id)
+                    )
+            for token in tokens:
+                destroyed += self._database.execute("DELETE FROM identities WHERE token = ?", (token,)).rowcount
+        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return destroyed
+
+    def _check_keys(self, settings: Settings) -> None:
+        self._database.execute("INSERT OR IGNORE INTO meta VALUES ('token_check', ?)", (self._keys.token_check,))
+        (stored,) = self._database.execute("SELECT value FROM meta WHERE name = 'token_check'").fetchone()
+        if stored != self._keys.token_check:
+            raise ConfigurationError(
+                f"The token key is not the one {settings.home} was made with; every identifier would get a new token. "
+                f"Restore {settings.key_file} (or OMNILAKE_TOKEN_KEY) from your backup."
+            )
+        query = "SELECT DISTINCT key_id FROM data_keys UNION SELECT DISTINCT key_id FROM identities"
+        missing = {key_id for (key_id,) in self._database.execute(query)} - self._keys.vault_keys.keys()
+        if missing:
+            raise ConfigurationError(
+                f"The vault of {settings.home} was sealed with keys that are not given: {', '.join(sorted(missing))}. "
+                f"Restore OMNILAKE_VAULT_KEY, or list the old key under retired_vault_keys in {settings.key_file}."
+            )
+
+    def _cyphers(self, persons: set[str], *, create: bool = True) -> Mapping[str, AESGCM]:
+        """The data cypher of each person; a new key for those that have none, if `create`."""
+        cyphers: dict[str, AESGCM] = {}
+        query = "SELECT person, key_id, wrapped FROM data_keys WHERE person IN (SELECT value FROM json_each(?))"
+        for person, key_id, wrapped in self._database.execute(query, (json.dumps(list(persons)),)):
+            cyphers[person] = self._unwrap(person, key_id, wrapped)
+        if not create:
+            return cyphers
+        wrapping, rows = AESGCM(self._keys.vault_key), []
+        for person in persons - cyphers.keys():
+            key = os.urandom(KEY_BYTES)
+            cyphers[person] = AESGCM(key)
+            rows.append((person, self._keys.vault_key_id, _encrypt(wrapping, person, key)))
+        self._database.executemany("INSERT INTO data_keys VALUES (?, ?, ?)", rows)
+        return cyphers
+
+    def _seal_with_new_key(self, person: str, plain: bytes) -> tuple[str, bytes, bytes]:
+        key = os.urandom(KEY_BYTES)
+        wrapped = _encrypt(AESGCM(self._keys.vault_key), person, key)
+        return self._keys.vault_key_id, wrapped, _seal(AESGCM(key), person, plain)
+
+    def _unwrap(self, person: str, key_id: str, wrapped: bytes) -> AESGCM:
+        return AESGCM(_decrypt(AESGCM(self._keys.vault_keys[key_id]), person, wrapped))
+
+
+def _seal(cypher: AESGCM, person: str, plain: bytes) -> bytes:
+    # Small values gain nothing from compression; free text and JSON do.
+    packed = b"z" + zlib.compress(plain, 1) if len(plain) > 256 else b"p" + plain
+    return _encrypt(cypher, person, packed)
+
+
+def _open(cypher: AESGCM, person: str, sealed: bytes) -> bytes:
+    packed = _decrypt(cypher, person, sealed)
+    return zlib.decompress(packed[1:]) if packed[:1] == b"z" else packed[1:]
+
+
+def _encrypt(cypher: AESGCM, person: str, plain: bytes) -> bytes:
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + cypher.encrypt(nonce, plain, person.encode())
+
+
+def _decrypt(cypher: AESGCM, person: str, sealed: bytes) -> bytes:
+    try:
+        return cypher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], person.encode())
+    except InvalidTag as error:
+        raise PermanentError(
+            "A vault entry does not open: it was changed, or sealed with another key. Restore the vault from a backup."
+        ) from error
+
+
+def _blocks(items: Iterable[Any], size: int) -> Iterator[Sequence[Any]]:
+    iterator = iter(items)
+    while block := list(islice(iterator, size)):
+        yield block
