@@ -151,7 +151,7 @@ returned_amounts as (
             select
                 *,
                 sum(share_cents) over (partition by order_key) as share_cents_sum,
-                row_number() over (partition by order_key order by share_remainder desc, position) as remainder_rank
+                row_number() over (partition by order_key order by share_remainder desc, position asc) as remainder_rank
             from shares
         ),
 
