@@ -96,7 +96,11 @@
 
 {# Whether a product of numbers is too large to be money: short of it no arithmetic here can overflow. #}
 {% macro is_beyond_money(amount, factor='1', rate='1') -%}
-    abs(cast({{ amount }} as double) * cast({{ factor }} as double) * cast({{ rate }} as double)) >= 1e12
+    abs(
+        cast({{ amount }} as double)
+        * cast({{ factor }} as double)
+        * cast({{ rate }} as double)
+    ) >= 1e12
 {%- endmacro %}
 
 {# Quantity x part / whole to 4 decimals, half up; part and whole have at most 8 decimals, the whole is positive. #}
