@@ -94,9 +94,13 @@
     case when {{ tax_rate }} >= 0 then {{ tax_rate }} end
 {%- endmacro %}
 
-{# Whether a product of two numbers is too large to be money: beyond it no arithmetic here can overflow. #}
-{% macro is_beyond_money(first, second='1') -%}
-    abs(cast({{ first }} as double) * cast({{ second }} as double)) >= 1e12
+{# Whether a product of numbers is too large to be money: short of it no arithmetic here can overflow. #}
+{% macro is_beyond_money(amount, factor='1', rate='1') -%}
+    abs(
+        cast({{ amount }} as double)
+        * cast({{ factor }} as double)
+        * cast({{ rate }} as double)
+    ) >= 1e12
 {%- endmacro %}
 
 {# Quantity x part / whole to 4 decimals, half up; part and whole have at most 8 decimals, the whole is positive. #}
@@ -114,7 +118,15 @@
     cast({{ multiply_exactly(price, quantity) }} as decimal(18, 2))
 {%- endmacro %}
 
-{# Whole part of a quotient of two whole numbers. #}
-{% macro whole_quotient(numerator, denominator) -%}
-    (({{ numerator }}) // ({{ denominator }}))
+{# A return's amount by the rule, except that the return that completes a line takes what the ones before it left. #}
+{% macro rest_or_rule(line_amount, amount_by_rule) -%}
+    cast(
+        case
+            when is_last
+                then
+                    {{ line_amount }} + {{ amount_by_rule }}
+                    - sum({{ amount_by_rule }}) over (partition by order_key, line_id order by sequence)
+            else {{ amount_by_rule }}
+        end as decimal(18, 2)
+    )
 {%- endmacro %}

@@ -2,7 +2,7 @@
 {% macro list_elements(relation, list_column, columns) -%}
     select
         {{ columns | join(', ') }},
-        unnest(range(1, len({{ list_column }}) + 1)) as position, -- noqa
+        unnest(range(1, len({{ list_column }}) + 1)) as position,
         unnest({{ list_column }}) as element
     from {{ relation }}
 {%- endmacro %}
@@ -18,4 +18,9 @@
 {# Whether a list of structs has an element whose field has the value; false for no list. #}
 {% macro has_where(list_column, match_field, match_value) -%}
     coalesce(len([item for item in {{ list_column }} if item.{{ match_field }} = '{{ match_value }}']) > 0, false)
+{%- endmacro %}
+
+{# Whether a text is one of the listed ones; null for null. #}
+{% macro is_one_of(text, values) -%}
+    {{ text }} in ({% for value in values %}'{{ value }}'{{ ', ' if not loop.last }}{% endfor %})
 {%- endmacro %}

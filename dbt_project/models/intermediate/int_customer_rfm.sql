@@ -46,78 +46,98 @@ customer_values as (
     cross join run_settings
 ),
 
-{% set measures = ['recency_days', 'frequency', 'monetary'] %}
 cutoffs as (
     select
-        {%- for measure in measures %}
-        {%- for score in range(2, 6) %}
-        max(case when score = {{ score }} then {{ measure }} end) as {{ measure }}_for_{{ score }}
-        {{- ',' if not loop.last }}
-        {%- endfor %}
-        {{- ',' if not loop.last }}
-        {%- endfor %}
+        max(case when score = 2 then recency_days end) as recency_days_2,
+        max(case when score = 3 then recency_days end) as recency_days_3,
+        max(case when score = 4 then recency_days end) as recency_days_4,
+        max(case when score = 5 then recency_days end) as recency_days_5,
+        max(case when score = 2 then frequency end) as frequency_2,
+        max(case when score = 3 then frequency end) as frequency_3,
+        max(case when score = 4 then frequency end) as frequency_4,
+        max(case when score = 5 then frequency end) as frequency_5,
+        max(case when score = 2 then monetary end) as monetary_2,
+        max(case when score = 3 then monetary end) as monetary_3,
+        max(case when score = 4 then monetary end) as monetary_4,
+        max(case when score = 5 then monetary end) as monetary_5
     from rfm_cutoffs
 ),
 
 fixed_scores as (
     select
         customer_values.customer_id,
-        {%- for measure in measures %}
-        1
-        {%- for score in range(2, 6) %}
-        + case
-            when
-                customer_values.{{ measure }} {{ '<=' if measure == 'recency_days' else '>=' }}
-                cutoffs.{{ measure }}_for_{{ score }}
-                then 1
-            else 0
-        end
-        {%- endfor %} as {{ measure }}_score
-        {{- ',' if not loop.last }}
-        {%- endfor %}
+        {{ score_by_cutoffs('customer_values.recency_days', '<=', 'cutoffs.recency_days') }} as r_score,
+        {{ score_by_cutoffs('customer_values.frequency', '>=', 'cutoffs.frequency') }} as f_score,
+        {{ score_by_cutoffs('customer_values.monetary', '>=', 'cutoffs.monetary') }} as m_score
     from customer_values
     cross join cutoffs
     cross join rfm_settings
     where rfm_settings.method = 'fixed'
 ),
 
--- Shared ranks: equal values have equal scores, by the share of customers that are worse.
-customers_ranked_by_quantile as (
+customers_to_rank as (
     select customer_values.*
     from customer_values
     cross join rfm_settings
     where rfm_settings.method = 'quantiles'
 ),
 
-{% for measure in measures %}
-{{ measure }}_values as (
+customers_by_recency as (
     select
-        {{ measure }},
+        recency_days,
         count(*) as n_customers
-    from customers_ranked_by_quantile
-    group by {{ measure }}
+    from customers_to_rank
+    group by recency_days
 ),
 
-{{ measure }}_ranks as (
+recency_ranks as (
     select
-        {{ measure }},
-        sum(n_customers) over (order by {{ measure }}{{ ' desc' if measure == 'recency_days' }}) - n_customers as n_worse,
+        recency_days,
+        sum(n_customers) over (order by recency_days desc) - n_customers as n_worse,
         sum(n_customers) over () as n_all
-    from {{ measure }}_values
+    from customers_by_recency
 ),
 
-{% endfor %}
+customers_by_frequency as (
+    select
+        frequency,
+        count(*) as n_customers
+    from customers_to_rank
+    group by frequency
+),
+
+frequency_ranks as (
+    select
+        frequency,
+        sum(n_customers) over (order by frequency) - n_customers as n_worse
+    from customers_by_frequency
+),
+
+customers_by_monetary as (
+    select
+        monetary,
+        count(*) as n_customers
+    from customers_to_rank
+    group by monetary
+),
+
+monetary_ranks as (
+    select
+        monetary,
+        sum(n_customers) over (order by monetary) - n_customers as n_worse
+    from customers_by_monetary
+),
+
 quantile_scores as (
     select
-        customers_ranked_by_quantile.customer_id,
-        {%- for measure in measures %}
-        1 + {{ whole_quotient('5 * ' ~ measure ~ '_ranks.n_worse', measure ~ '_ranks.n_all') }} as {{ measure }}_score
-        {{- ',' if not loop.last }}
-        {%- endfor %}
-    from customers_ranked_by_quantile
-    {%- for measure in measures %}
-    inner join {{ measure }}_ranks on customers_ranked_by_quantile.{{ measure }} = {{ measure }}_ranks.{{ measure }}
-    {%- endfor %}
+        customers_to_rank.customer_id,
+        {{ score_by_share('recency_ranks.n_worse', 'recency_ranks.n_all') }} as r_score,
+        {{ score_by_share('frequency_ranks.n_worse', 'recency_ranks.n_all') }} as f_score,
+        {{ score_by_share('monetary_ranks.n_worse', 'recency_ranks.n_all') }} as m_score
+    from customers_to_rank
+    inner join recency_ranks on customers_to_rank.recency_days = recency_ranks.recency_days
+    inner join frequency_ranks on customers_to_rank.frequency = frequency_ranks.frequency
+    inner join monetary_ranks on customers_to_rank.monetary = monetary_ranks.monetary
 ),
 
 scores as (
@@ -133,9 +153,9 @@ customer_rfm as (
         cast(customer_values.recency_days as bigint) as recency_days,
         cast(customer_values.frequency as bigint) as frequency,
         customer_values.monetary,
-        cast(scores.recency_days_score as integer) as r_score,
-        cast(scores.frequency_score as integer) as f_score,
-        cast(scores.monetary_score as integer) as m_score,
+        cast(scores.r_score as integer) as r_score,
+        cast(scores.f_score as integer) as f_score,
+        cast(scores.m_score as integer) as m_score,
         rfm_cells.segment,
         case
             when customer_values.days_since_first_order <= rfm_settings.new_days then 'new'
@@ -149,9 +169,9 @@ customer_rfm as (
     inner join scores on customer_values.customer_id = scores.customer_id
     inner join rfm_cells
         on
-            scores.recency_days_score = rfm_cells.r_score
-            and scores.frequency_score = rfm_cells.f_score
-            and scores.monetary_score = rfm_cells.m_score
+            scores.r_score = rfm_cells.r_score
+            and scores.f_score = rfm_cells.f_score
+            and scores.m_score = rfm_cells.m_score
 )
 
 select * from customer_rfm

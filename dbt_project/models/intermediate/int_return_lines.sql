@@ -86,25 +86,15 @@ returns_in_reporting_currency as (
 ),
 
 -- The return that completes a line takes what the ones before it left, so that a line returned whole nets to zero.
-{% set measures = ['gross', 'net', 'tax'] %}
 returns_to_the_cent as (
     select
-        *
-        {%- for measure in measures %}
-        {%- for suffix in ['_local', ''] %},
-        cast(
-            case
-                when is_last
-                    then
-                        line_{{ measure }}_amount{{ suffix }} - (
-                            sum({{ measure }}_by_rule{{ suffix }}) over (partition by order_key, line_id order by sequence)
-                            - {{ measure }}_by_rule{{ suffix }}
-                        )
-                else {{ measure }}_by_rule{{ suffix }}
-            end as decimal(18, 2)
-        ) as {{ measure }}_amount{{ suffix }}
-        {%- endfor %}
-        {%- endfor %}
+        *,
+        {{ rest_or_rule('line_gross_amount_local', 'gross_by_rule_local') }} as gross_amount_local,
+        {{ rest_or_rule('line_net_amount_local', 'net_by_rule_local') }} as net_amount_local,
+        {{ rest_or_rule('line_tax_amount_local', 'tax_by_rule_local') }} as tax_amount_local,
+        {{ rest_or_rule('line_gross_amount', 'gross_by_rule') }} as gross_amount,
+        {{ rest_or_rule('line_net_amount', 'net_by_rule') }} as net_amount,
+        {{ rest_or_rule('line_tax_amount', 'tax_by_rule') }} as tax_amount
     from returns_in_reporting_currency
 ),
 

@@ -151,7 +151,7 @@ returned_amounts as (
             select
                 *,
                 sum(share_cents) over (partition by order_key) as share_cents_sum,
-                row_number() over (partition by order_key order by share_remainder desc, position) as remainder_rank
+                row_number() over (partition by order_key order by share_remainder desc, position asc) as remainder_rank
             from shares
         ),
 
@@ -159,6 +159,7 @@ returned_amounts as (
             select
                 *,
                 amount_by_line + case
+                    when amount_without_line = 0 then 0
                     when amount_without_line >= unclaimed_sum - 0.01 then unclaimed_amount
                     else {{ share_amount(
                         'amount_without_line', 'share_cents', 'share_cents_sum', 'remainder_rank'

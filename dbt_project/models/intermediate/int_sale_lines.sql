@@ -98,7 +98,7 @@ ranked_discount_shares as (
     select
         *,
         sum(cents) over (partition by order_key) as cents_sum,
-        row_number() over (partition by order_key order by remainder desc, position) as remainder_rank
+        row_number() over (partition by order_key order by remainder desc, position asc) as remainder_rank
     from discount_shares
 ),
 
@@ -156,7 +156,7 @@ sale_lines as (
         case
             when
                 not {{ is_beyond_money(
-                    'lines_without_tax.unit_cost', 'fx_rates.rate * greatest(lines_without_tax.quantity, 1)'
+                    'lines_without_tax.unit_cost', 'fx_rates.rate', 'greatest(lines_without_tax.quantity, 1)'
                 ) }}
                 then cast(lines_without_tax.unit_cost * fx_rates.rate as decimal(18, 4))
         end as unit_cost

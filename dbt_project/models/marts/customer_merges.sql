@@ -1,6 +1,6 @@
 with
 
-merges as (
+logged_events as (
     select * from {{ source('identity', 'merges') }}
 ),
 
@@ -13,7 +13,7 @@ customer_merges as (
         into_customer_id,
         cause,
         evidence
-    from merges
+    from logged_events
 )
 
 select * from customer_merges

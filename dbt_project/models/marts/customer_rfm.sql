@@ -16,14 +16,13 @@ scored_customers as (
     select * from {{ ref('int_customer_rfm') }}
 ),
 
+{% if is_incremental() %}
 run_settings as (
     select * from {{ source('reference', 'run_settings') }}
 ),
 
-{% if is_incremental() %}
 kept_snapshots as (
-    select kept.*
-    from {{ this }} as kept
+    select * from {{ this }}
 ),
 
 previous_dates as (

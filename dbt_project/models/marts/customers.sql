@@ -119,9 +119,12 @@ staff_customers as (
 membership_facts as (
     select
         customer_id,
-        {{ last_value_by('home_store_id', ['updated_at', 'member_key'], 'home_store_id is not null and not is_deleted') }}
-            as home_store_id,
-        {{ last_value_by('level', ['updated_at', 'member_key'], 'level is not null and not is_deleted') }} as level,
+        {{ last_value_by(
+            'home_store_id', ['updated_at', 'member_key'], condition='home_store_id is not null and not is_deleted'
+        ) }} as home_store_id,
+        {{ last_value_by(
+            'level', ['updated_at', 'member_key'], condition='level is not null and not is_deleted'
+        ) }} as level,
         case
             when count(case when not is_deleted then 1 end) = 0 then false
             when count(case when not is_deleted and not consent_marketing then 1 end) > 0 then false

@@ -10,7 +10,7 @@ ranked_products as (
         *,
         row_number() over (
             partition by sku
-            order by case when channel = '_shared' then 0 else 1 end, updated_at desc, channel
+            order by case when channel = '_shared' then 0 else 1 end asc, updated_at desc, channel asc
         ) as preference
     from delivered_products
 ),
@@ -32,9 +32,8 @@ products as (
         status,
         is_merchandise,
         is_merchandise
-        and coalesce(lower(trim(status)) not in (
-            {%- for status in var('unsellable_product_statuses') %}'{{ status }}'{{ ', ' if not loop.last }}{% endfor -%}
-        ), true) as is_sellable
+        and coalesce(not {{ is_one_of('lower(trim(status))', var('unsellable_product_statuses')) }}, true)
+            as is_sellable
     from ranked_products
     where preference = 1
 )

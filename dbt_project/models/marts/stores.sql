@@ -10,7 +10,7 @@ ranked_stores as (
         *,
         row_number() over (
             partition by store_id
-            order by case when channel = '_shared' then 0 else 1 end, updated_at desc, channel
+            order by case when channel = '_shared' then 0 else 1 end asc, updated_at desc, channel asc
         ) as preference
     from delivered_stores
 ),

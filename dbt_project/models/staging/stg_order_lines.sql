@@ -106,11 +106,11 @@ listed_lines as (
 -- A list that names a line twice: the later entry holds, as it does in the feed of lines.
 last_mentions as (
     select
-        order_key,
-        element.line_id,
-        max(position) as position
+        listed_lines.order_key,
+        listed_lines.element.line_id,
+        max(listed_lines.position) as position
     from listed_lines
-    group by order_key, element.line_id
+    group by listed_lines.order_key, listed_lines.element.line_id
 ),
 
 own_lines as (

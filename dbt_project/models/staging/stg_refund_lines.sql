@@ -10,12 +10,12 @@ refund_lines as (
 
 refund_lines_by_line as (
     select
-        refund_key,
-        element.line_id,
-        sum(element.quantity) as quantity,
-        sum(element.amount) as amount
+        refund_lines.refund_key,
+        refund_lines.element.line_id,
+        sum(refund_lines.element.quantity) as quantity,
+        sum(refund_lines.element.amount) as amount
     from refund_lines
-    group by refund_key, element.line_id
+    group by refund_lines.refund_key, refund_lines.element.line_id
 )
 
 select * from refund_lines_by_line

@@ -1,0 +1,92 @@
+"""The dbt project in tests: run by dbt itself, or its compiled SQL run directly where dbt's own seconds would add up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+
+from pipelines.dbt import dbt_environment
+from pipelines.settings import DBT_PROJECT, Settings
+
+
+def run_dbt(settings: Settings, *arguments: str) -> dbtRunnerResult:
+    """One dbt command on the home's warehouse; the caller looks at `success`."""
+    settings.lake.mkdir(parents=True, exist_ok=True)
+    settings.tmp.mkdir(parents=True, exist_ok=True)
+    with dbt_environment(settings):
+        return dbtRunner().invoke(
+            [
+                "--quiet",
+                "--no-use-colors",
+                *arguments,
+                "--project-dir", str(DBT_PROJECT),
+                "--profiles-dir", str(DBT_PROJECT),
+                "--target-path", str(settings.dbt_target),
+            ]
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CompiledModels:
+    """SQL of the models, each after the ones it reads: (schema, name, materialized, sql)."""
+
+    models: tuple[tuple[str, str, str, str], ...]
+
+    def upstream_of(self, *names: str) -> CompiledModels:
+        """Up to the last of the named models, in order."""
+        last = max(position for position, (_, name, _, _) in enumerate(self.models) if name in names)
+        return CompiledModels(self.models[: last + 1])
+
+    def build(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Make every model anew in the connection's database, which must be called `warehouse`."""
+        for schema, name, materialized, sql in self.models:
+            kind = "VIEW" if materialized == "view" else "TABLE"
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            connection.execute(f"CREATE OR REPLACE {kind} {schema}.{name} AS {sql}")
+
+
+def compile_models(settings: Settings, *select: str) -> CompiledModels:
+    """Compile the models by dbt; they refer to a database called `warehouse`."""
+    outcome = run_dbt(settings, "compile", "--select", *select)
+    if not outcome.success:
+        raise AssertionError(f"dbt compile failed: {outcome.exception or outcome.result}")
+    manifest = json.loads((Path(settings.dbt_target) / "manifest.json").read_text())
+    models = {
+        key: node
+        for key, node in manifest["nodes"].items()
+        if node["resource_type"] == "model" and node.get("compiled_code")
+    }
+    ordered: list[str] = []
+    while len(ordered) < len(models):
+        ordered += [
+            key
+            for key, node in models.items()
+            if key not in ordered
+            and all(parent in ordered or parent not in models for parent in node["depends_on"]["nodes"])
+        ]
+    return CompiledModels(
+        tuple(
+            (node["schema"], node["name"], node["config"]["materialized"], node["compiled_code"])
+            for node in (models[key] for key in ordered)
+        )
+    )
+
+
+@contextmanager
+def memory_warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
+    """An empty database called `warehouse`, in memory."""
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET threads = 1")
+    connection.execute("ATTACH ':memory:' AS warehouse")
+    connection.execute("USE warehouse")
+    try:
+        yield connection
+    finally:
+        connection.close()
