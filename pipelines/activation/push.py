@@ -145,7 +145,8 @@ def push(
 ) -> PushReport:
     """Bring the destinations to what the published snapshot says.
 
-    secret: key of the coupon codes, the same for the life of a home; derived from its keys unless given. as_of: the snapshot's own unless given.
+    secret: key of the coupon codes, the same for the life of a home; derived from its keys unless given.
+    as_of: the snapshot's own unless given.
     destination: push to that one alone; a campaign is decided if it names it.
     dry_run: plan and write nothing, neither outside nor into the state.
 

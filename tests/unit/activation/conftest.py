@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import os
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,8 @@ import yaml
 
 from pipelines.activation.log import activation_log
 from pipelines.activation.push import PushReport, push
+from pipelines.destinations import registry
+from pipelines.destinations.protocol import Capabilities, Found, Operation, Outcome, OutcomeKind, Recipient
 from pipelines.settings import Settings
 from pipelines.state import open_state
 
@@ -103,7 +105,7 @@ class World:
                     connection.executemany(f"INSERT INTO marts.{table} VALUES ({marks})", rows[table])
         link = self.settings.snapshots / "current"
         link.unlink(missing_ok=True)
-        os.symlink(path.name, link)
+        link.symlink_to(path.name)
         return snapshot_id
 
     def configure(self, name: str, content: dict[str, Any]) -> None:
@@ -167,3 +169,91 @@ def world(tmp_path: Path) -> Iterator[World]:
     made.campaign()
     yield made
     engine.dispose()
+
+
+class FakeDestination:
+    """A destination that answers as a test says, and remembers what took effect."""
+
+    def __init__(self) -> None:
+        self.name = "files"
+        self.answers: dict[str, Callable[[Any], tuple[str, float] | None]] = {}
+        self.applied: dict[str, list[Any]] = defaultdict(list)
+        self.calls: Counter[str] = Counter()
+        self.batch = 100
+        self.channel: str | None = None
+        self.reads_back = frozenset(Operation)
+        self.resend_is_safe = frozenset({Operation.TAGS, Operation.RECOMMENDATIONS})
+        self.poison: set[str] = set()
+        self.strangers: set[str] = set()
+        self.is_down = False
+        self.applies_before_poison = False
+        self.look_up_fails = False
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            operations=frozenset(Operation),
+            batch_size=dict.fromkeys(Operation, self.batch),
+            reads_back=self.reads_back,
+            resend_is_safe=self.resend_is_safe,
+            channel=self.channel,
+        )
+
+    def resolve_customer(self, recipient: Recipient) -> str | None:
+        if self.look_up_fails:
+            raise TimeoutError
+        return None if recipient.customer_id in self.strangers else recipient.address
+
+    def apply_tags(self, changes: Sequence[Any]) -> list[Outcome]:
+        return self._take(Operation.TAGS, changes)
+
+    def issue_coupon(self, coupons: Sequence[Any]) -> list[Outcome]:
+        return self._take(Operation.COUPON, coupons)
+
+    def put_recommendations(self, lists: Sequence[Any]) -> list[Outcome]:
+        return self._take(Operation.RECOMMENDATIONS, lists)
+
+    def read_back(self, operation: Operation, records: Sequence[Any]) -> dict[str, Found]:
+        there = {record.key for record in self.applied[operation]}
+        return {record.key: Found.PRESENT if record.key in there else Found.ABSENT for record in records}
+
+    def received(self, operation: Operation) -> int:
+        return len({record.key for record in self.applied[operation]})
+
+    def _take(self, operation: Operation, records: Sequence[Any]) -> list[Outcome]:
+        self.calls[operation] += 1
+        if self.is_down:
+            if self.applies_before_poison:
+                self.applied[operation].extend(records)
+            raise ConnectionError("connection refused")
+        if operation is Operation.COUPON:
+            self._choke(records)
+        outcomes = []
+        for record in records:
+            answer = self.answers.get(operation, lambda _: ("applied", 0))(record)
+            if answer is None:
+                continue
+            kind, seconds = answer
+            if kind in ("applied", "unknown_but_applied"):
+                self.applied[operation].append(record)
+            if kind in ("unknown", "unknown_but_applied"):
+                outcomes.append(Outcome(record.key, OutcomeKind.UNKNOWN, "timed out"))
+            else:
+                words = {"rejected": "refused by the script", "retry_after": "asked by the script"}.get(kind)
+                outcomes.append(Outcome(record.key, OutcomeKind(kind), words, seconds))
+        return outcomes
+
+    def _choke(self, records: Sequence[Any]) -> None:
+        for place, record in enumerate(records):
+            if record.recipient.customer_id in self.poison:
+                if self.applies_before_poison:
+                    self.applied[Operation.COUPON].extend(records[:place])
+                raise ValueError("a value that the platform's client can't encode")
+
+
+@pytest.fixture
+def fake(world: World, monkeypatch: pytest.MonkeyPatch) -> FakeDestination:
+    """Stands in place of the files destination."""
+    destination = FakeDestination()
+    monkeypatch.setitem(registry.KINDS, "fake", lambda _settings, _entry: destination)
+    world.configure("destinations.yml", {"destinations": {"files": {"kind": "fake"}}})
+    return destination
