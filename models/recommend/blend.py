@@ -58,6 +58,7 @@ class Blend:
         self._weights = [weight / total for _, weight in used]
         self._settings = settings
         self._group = interactions.catalogue.group
+        self._has_variants = len(np.unique(self._group)) < len(self._group)
         self._excluded = exclusions(interactions, settings)
         self._owned = interactions.days
 
@@ -121,15 +122,16 @@ class Blend:
         Fillers are repeats beyond their share and further variants of a product that the list already has.
         """
         repeat_row, repeat_item, repeat_score = top_k(repeats, k)
-        other_row, other_item, other_score = top_k(others, VARIANTS_LOOKED_THROUGH * k)
+        other_row, other_item, other_score = top_k(others, VARIANTS_LOOKED_THROUGH * k if self._has_variants else k)
         most_repeats = int(self._settings.max_repeat_share * k)
         local = np.concatenate([repeat_row, other_row])
         item = np.concatenate([repeat_item, other_item])
         score = np.concatenate([repeat_score, other_score])
         is_filler = np.concatenate([position_within(repeat_row) >= most_repeats, np.zeros(len(other_row), dtype=bool)])
-        by_product = np.lexsort((item, -score, is_filler, self._group[item], local))
-        product = local[by_product] * (int(self._group.max(initial=0)) + 1) + self._group[item[by_product]]
-        is_filler[by_product] |= position_within(product) > 0
+        if self._has_variants:
+            by_product = np.lexsort((item, -score, is_filler, self._group[item], local))
+            product = local[by_product] * (int(self._group.max(initial=0)) + 1) + self._group[item[by_product]]
+            is_filler[by_product] |= position_within(product) > 0
         return local, item, score, is_filler
 
     def _attribute(self, rows: IntArray, items: IntArray, scales: list[FloatArray]) -> tuple[IntArray, IntArray]:

@@ -52,6 +52,7 @@ def encode(purchases: pa.Table, products: pa.Table, as_of: date, settings: Recom
     quantity = _numbers(purchases.column("quantity"))
     counted = (item != UNKNOWN) & (age >= 0)
     days = _net_days(row[counted], item[counted], age[counted], quantity[counted], len(catalogue))
+    del row, sku_code, item, age, quantity, counted
     return _assemble(catalogue, customers, days, settings)
 
 
@@ -67,8 +68,6 @@ def _coded(column: pa.ChunkedArray) -> tuple[IntArray, pl.Series]:
     Encoded by Arrow, column by column: joining millions of strings would take several times the memory.
     """
     encoded = column.cast(pa.large_string()).dictionary_encode().unify_dictionaries().combine_chunks()
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = pa.DictionaryArray.from_arrays(pa.array([], pa.int32()), pa.array([], pa.large_string()))
     order = pc.array_sort_indices(encoded.dictionary).to_numpy()
     place = np.full(len(order) + 1, UNKNOWN, dtype=np.int64)
     place[order] = np.arange(len(order))
@@ -125,10 +124,13 @@ def _ranked(labels: pl.Series) -> IntArray:
 class _Days:
     """Distinct (row, item, age) in that order with their net quantity; row UNKNOWN comes first."""
 
-    row: IntArray
-    item: IntArray
-    age: IntArray
+    row: NDArray[np.int32]
+    item: NDArray[np.int32]
+    age: NDArray[np.int32]
     quantity: NDArray[np.float64]
+
+    def where(self, chosen: NDArray[np.bool_]) -> _Days:
+        return _Days(self.row[chosen], self.item[chosen], self.age[chosen], self.quantity[chosen])
 
 
 def _net_days(row: IntArray, item: IntArray, age: IntArray, quantity: NDArray[np.float64], n_items: int) -> _Days:
@@ -136,12 +138,15 @@ def _net_days(row: IntArray, item: IntArray, age: IntArray, quantity: NDArray[np
     n_ages = int(age.max(initial=0)) + 1
     key = (row * n_items + item) * n_ages + age
     order = np.argsort(key, kind="stable")
-    row, item, age = row[order], item[order], age[order]
-    starts = _starts(row, item, age)
-    net = _sums(quantity[order], starts)
-    unidentified = np.flatnonzero(row[starts] == UNKNOWN)
-    net[unidentified] = _sums((quantity[order] > 0).astype(np.float64), starts)[unidentified]
-    return _Days(row[starts], item[starts], age[starts], net)
+    key, quantity = key[order], quantity[order]
+    starts = _starts(key)
+    key = key[starts]
+    pair, day = np.divmod(key, n_ages)
+    customer, product = np.divmod(pair, max(n_items, 1))
+    net = _sums(quantity, starts)
+    unidentified = np.flatnonzero(customer == UNKNOWN)
+    net[unidentified] = _sums((quantity > 0).astype(np.float64), starts)[unidentified]
+    return _Days(customer.astype(np.int32), product.astype(np.int32), day.astype(np.int32), net)
 
 
 def _assemble(catalogue: Catalogue, customers: pl.Series, days: _Days, settings: RecommendSettings) -> Interactions:
@@ -149,45 +154,43 @@ def _assemble(catalogue: Catalogue, customers: pl.Series, days: _Days, settings:
     pair_starts = _starts(days.row, days.item)
     pair_lengths = np.diff(np.append(pair_starts, len(days.row)))
     is_kept = np.repeat(_sums(days.quantity, pair_starts) > NOTHING_LEFT, pair_lengths)
-    is_bought = is_kept & (days.quantity > NOTHING_LEFT)
-    is_identified = days.row != UNKNOWN
-    purchases = np.where(is_identified, 1.0, days.quantity) * is_bought
-    freshness = purchases * np.power(0.5, days.age / settings.popularity_half_life_days)
-    bought = is_bought & is_identified
-    decayed = np.maximum(np.power(0.5, days.age / settings.history_half_life_days), FAINTEST_WEIGHT)
-    stored_age = days.age + 1.0
-
-    def matrix(chosen: NDArray[np.bool_], values: NDArray[np.floating[Any]], reduce: np.ufunc) -> sp.csr_array:
-        row, item = days.row[chosen], days.item[chosen]
-        return _pair_matrix(row, item, values[chosen], reduce, (len(customers), n_items))
-
+    sold = days.where(is_kept & (days.quantity > NOTHING_LEFT))
+    purchases = np.where(sold.row == UNKNOWN, sold.quantity, 1.0)
+    freshness = purchases * np.power(0.5, sold.age / settings.popularity_half_life_days)
+    bought = _PairMatrices(sold.where(sold.row != UNKNOWN), (len(customers), n_items))
+    touched = _PairMatrices(days.where(days.row != UNKNOWN), (len(customers), n_items))
+    decayed = np.power(0.5, bought.age / settings.history_half_life_days)
     return Interactions(
         catalogue=catalogue,
         customers=customers,
-        weight=matrix(bought, decayed, np.add),
-        days=matrix(bought, np.ones(len(days.row)), np.add),
-        last_age=matrix(bought, stored_age, np.minimum),
-        first_age=matrix(bought, stored_age, np.maximum),
-        touched_age=matrix(is_identified, stored_age, np.minimum),
-        popularity=np.bincount(days.item, freshness, minlength=n_items).astype(np.float64),
-        sold_this_week=np.bincount(days.item, purchases * (days.age < 7), minlength=n_items).astype(np.float64),
+        weight=bought.reduced(np.add, np.maximum(decayed, FAINTEST_WEIGHT).astype(np.float32)),
+        days=bought.reduced(np.add, np.ones(len(bought.age), dtype=np.float32)),
+        last_age=bought.reduced(np.minimum, bought.age + np.float32(1)),
+        first_age=bought.reduced(np.maximum, bought.age + np.float32(1)),
+        touched_age=touched.reduced(np.minimum, touched.age + np.float32(1)),
+        popularity=np.bincount(sold.item, freshness, minlength=n_items).astype(np.float64),
+        sold_this_week=np.bincount(sold.item, purchases * (sold.age < 7), minlength=n_items).astype(np.float64),
     )
 
 
-def _pair_matrix(
-    row: IntArray, item: IntArray, values: NDArray[np.floating[Any]], reduce: np.ufunc, shape: tuple[int, int]
-) -> sp.csr_array:
-    """One entry a (row, item), reduced over its values; the arrays are sorted by row and item."""
-    starts = _starts(row, item)
-    data = reduce.reduceat(values, starts) if len(starts) else values
-    indptr = np.searchsorted(row[starts], np.arange(shape[0] + 1))
-    index_type = np.int32 if max(len(data), *shape) < np.iinfo(np.int32).max else np.int64
-    return sp.csr_array(
-        (data.astype(np.float32), item[starts].astype(index_type), indptr.astype(index_type)), shape=shape
-    )
+class _PairMatrices:
+    """Matrices with one entry a (row, item) of the days; they share their index arrays."""
+
+    def __init__(self, days: _Days, shape: tuple[int, int]) -> None:
+        self.age = days.age.astype(np.float32)
+        self._shape = shape
+        self._starts = _starts(days.row, days.item)
+        self._indices = days.item[self._starts]
+        indptr = np.searchsorted(days.row[self._starts], np.arange(shape[0] + 1))
+        self._indptr = indptr.astype(np.int32 if len(self._indices) < np.iinfo(np.int32).max else np.int64)
+
+    def reduced(self, reduce: np.ufunc, values: NDArray[np.float32]) -> sp.csr_array:
+        """One value a day of purchase, reduced to one a pair."""
+        data = reduce.reduceat(values, self._starts) if len(self._starts) else values
+        return sp.csr_array((data, self._indices, self._indptr), shape=self._shape)
 
 
-def _starts(*keys: IntArray) -> IntArray:
+def _starts(*keys: NDArray[np.signedinteger[Any]]) -> IntArray:
     """Where a new combination begins in arrays that are sorted by it."""
     if not len(keys[0]):
         return np.empty(0, dtype=np.int64)
