@@ -150,8 +150,3 @@ def file_name(feed: str, day: date, style: Style, note: str = "") -> str:
 def channel_of(door: Door | None) -> str:
     """Landing folder of a door, or of the shared feeds."""
     return SHARED if door is None else door.id
-
-
-def utc_seconds(text: str) -> int:
-    """UTC seconds of an ISO 8601 instant with an offset."""
-    return int(datetime.fromisoformat(text).timestamp())

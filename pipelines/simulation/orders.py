@@ -295,8 +295,3 @@ def _with_fate(world: World, orders: pl.DataFrame, lines: pl.DataFrame, rng: np.
         ),
         lines,
     )  # fmt: skip
-
-
-def brand_code(index: int) -> str:
-    """The brand's code as it stands in feeds."""
-    return BRANDS[index]

@@ -303,8 +303,3 @@ def _plant_hubs(people: People, rng: np.random.Generator) -> tuple[pl.DataFrame,
     ]
     hubs += [("phone", value, "a placeholder", int((planted["phone"] == value).sum())) for value in PLACEHOLDER_PHONES]
     return planted, pl.DataFrame(hubs, schema=["kind", "value", "reason", "members"], orient="row")
-
-
-def brand_of(door: int) -> str:
-    """Brand code of the door at that position."""
-    return BRANDS[DOORS[door].brand]

@@ -207,8 +207,3 @@ def member_rows(members: pl.DataFrame, updated_s: pl.Series, level: pl.Series, d
             "deleted": deleted,
         }
     )
-
-
-def door_positions() -> range:
-    """Positions of all doors."""
-    return range(len(DOORS))
