@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from pipelines.simulation.doors import DOOR_INDEX, DOORS, Door
+from pipelines.simulation.doors import DOORS, Door
 from pipelines.simulation.orders import Exchange, World
 from pipelines.simulation.people import DAY
 from pipelines.simulation.rows import cents, order_ids, scaled_integers, store_ids
@@ -105,10 +105,15 @@ def draw_refunds(world: World, orders: pl.DataFrame, lines: pl.DataFrame, rng: n
     shipping = np.where((kind == 0) & (rng.random(len(chosen)) < 0.5), orders["shipping_cents"].to_numpy()[chosen], 0)
     refunds = pl.DataFrame(
         {
-            "order": chosen, "at_s": at[chosen], "amount_cents": total + shipping, "whole": np.isin(kind, [0, 2]),
-            "reason": reason, "has_lines": kind != 2, "goods_cents": total,
+            "order": chosen,
+            "at_s": at[chosen],
+            "amount_cents": total + shipping,
+            "whole": np.isin(kind, [0, 2]),
+            "reason": reason,
+            "has_lines": kind != 2,
+            "goods_cents": total,
         }
-    )  # fmt: skip
+    )
     return Refunds(refunds, detail, _exchanges(world, orders, refunds, detail))
 
 
@@ -118,10 +123,15 @@ def _exchanges(world: World, orders: pl.DataFrame, refunds: pl.DataFrame, detail
     handed = handed.join(first.select("refund", "sku"), on="refund", how="inner", maintain_order="left")
     order = orders[handed["order"].to_list()] if len(handed) else orders.head(0)
     return Exchange(
-        due_s=handed["at_s"].to_numpy() + 600, door=order["door"].to_numpy().astype(np.int64),
-        person=order["person"].to_numpy(), member=order["member"].to_numpy(), store=order["store"].to_numpy(),
-        sku=handed["sku"].to_numpy(), credit_cents=handed["amount_cents"].to_numpy(), order_no=order["order_no"].to_numpy(),
-    )  # fmt: skip
+        due_s=handed["at_s"].to_numpy() + 600,
+        door=order["door"].to_numpy().astype(np.int64),
+        person=order["person"].to_numpy(),
+        member=order["member"].to_numpy(),
+        store=order["store"].to_numpy(),
+        sku=handed["sku"].to_numpy(),
+        credit_cents=handed["amount_cents"].to_numpy(),
+        order_no=order["order_no"].to_numpy(),
+    )
 
 
 def refund_rows(door: Door, position: int, orders: pl.DataFrame, drawn: Refunds) -> pl.DataFrame:
@@ -223,8 +233,10 @@ def point_rows(world: World, door: Door, orders: pl.DataFrame, rng: np.random.Ge
     kind = np.where(extra < 0, "adjust", "green_bonus")
     parts = []
     for suffix, delta, reason in (
-        ("E", earned, np.full(len(paid), "earn")), ("R", -spent, np.full(len(paid), "redeem")), ("X", extra, kind),
-    ):  # fmt: skip
+        ("E", earned, np.full(len(paid), "earn")),
+        ("R", -spent, np.full(len(paid), "redeem")),
+        ("X", extra, kind),
+    ):
         moved = delta != 0
         chosen = paid.filter(pl.Series(moved, dtype=pl.Boolean))
         parts.append(

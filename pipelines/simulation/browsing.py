@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from pipelines.simulation.baskets import BasketMaker
 from pipelines.simulation.doors import DOORS, Door
 from pipelines.simulation.orders import World
 from pipelines.simulation.people import DAY, TABLET_DEVICE
@@ -96,9 +95,12 @@ def _expand(
     anonymous = person[session] < 0
     tablet = rng.random(len(person)) < 0.01
     device = pl.select(
-        pl.when(pl.Series(tablet[session])).then(pl.lit(TABLET_DEVICE)).when(pl.Series(anonymous)).then("anon-" + pl.lit(week) + "-" + code)
+        pl.when(pl.Series(tablet[session]))
+        .then(pl.lit(TABLET_DEVICE))
+        .when(pl.Series(anonymous))
+        .then("anon-" + pl.lit(week) + "-" + code)
         .otherwise("dev-" + pl.Series(np.clip(person, 0, None)[session]).cast(pl.String).str.zfill(9))
-    ).to_series()  # fmt: skip
+    ).to_series()
     known = pl.Series((member >= 0)[session])
     source = rng.integers(0, len(_SOURCES), len(person))[session]
     return pl.DataFrame(

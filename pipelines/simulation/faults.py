@@ -101,10 +101,10 @@ class FaultPlanter:
     def plant_text(
         self, channel: str, feed: str, file: str, header: str | None, lines: list[str], rng: np.random.Generator
     ) -> list[str]:
-        """The lines with bad ones among them: about BAD_ROW_SHARE of the file's rows."""
+        """The lines with bad ones among them: about BAD_ROW_SHARE of the rows, at least one in a channel's first file."""
         if feed not in _FAULTS or not lines:
             return lines
-        count = int(rng.binomial(len(lines), BAD_ROW_SHARE))
+        count = int(rng.binomial(len(lines), BAD_ROW_SHARE)) + ((channel, feed) not in self._turn)
         models = rng.integers(0, len(lines), count)
         places = np.sort(rng.integers(0, len(lines) + 1, count))[::-1]
         result = list(lines)
@@ -119,7 +119,7 @@ class FaultPlanter:
     ) -> pl.DataFrame:
         """The rows with bad ones after them; Parquet's types rule out most kinds."""
         faults = _PARQUET_FAULTS.get(feed)
-        count = int(rng.binomial(len(rows), BAD_ROW_SHARE)) if faults else 0
+        count = int(rng.binomial(len(rows), BAD_ROW_SHARE)) + ((channel, feed) not in self._turn) if faults else 0
         if not faults or not count:
             return rows
         bad = []

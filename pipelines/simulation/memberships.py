@@ -17,7 +17,10 @@ LEVELS = ("普卡", "银卡", "金卡", "黑卡")
 
 
 class MemberVersions:
-    """All later versions, drawn once: (member index, instant, kind of change)."""
+    """All later versions, drawn once: (member index, instant, kind of change).
+
+    recycled: members that are none of the simulation's persons, whose numbers were given to somebody new since.
+    """
 
     def __init__(self, world: World, rng: np.random.Generator) -> None:
         self._world = world
@@ -30,7 +33,7 @@ class MemberVersions:
         kind = rng.choice(["level", "phone", "consent", "deleted"], len(changed), p=[0.62, 0.16, 0.18, 0.04])
         kept = at < world.horizon_s
         self._changes = pl.DataFrame({"row": changed[kept], "at": at[kept], "kind": kind[kept]}).sort("at", "row")
-        self._recycled = self._recycle(rng)
+        self.recycled = self._recycle(rng)
 
     def _recycle(self, rng: np.random.Generator) -> pl.DataFrame:
         """Members last seen more than a year before the window whose numbers belong to somebody new by now."""
@@ -47,6 +50,7 @@ class MemberVersions:
             ("OLD" + pl.col("member_id")).alias("member_id"), pl.Series("registered_s", seen),
             ("龚" + pl.col("name").str.slice(1)).alias("name"), pl.lit(None, dtype=pl.Date).alias("birthday"),
             pl.lit(None, dtype=pl.String).alias("card_no"),
+            (pl.int_range(pl.len(), dtype=pl.Int64) + len(self._world.people)).alias("person"),
         ).drop("row")  # fmt: skip
 
     def rows(self, position: int, week: int) -> pl.DataFrame:
@@ -57,7 +61,7 @@ class MemberVersions:
         arrives = (pl.col("door") == position) & (pl.col("registered_s") < begins + 7 * DAY) & since
         new = world.people.members.filter(arrives)
         if week == 0:
-            new = pl.concat([new, self._recycled.filter(pl.col("door") == position)])
+            new = pl.concat([new, self.recycled.filter(pl.col("door") == position)])
         nothing = pl.repeat(None, len(new), eager=True, dtype=pl.Boolean)
         parts = [member_rows(new, new["registered_s"], new["level"], nothing)]
         changes = self._changes.filter((pl.col("at") >= begins) & (pl.col("at") < begins + 7 * DAY))

@@ -73,7 +73,7 @@ def simulate(
             if progress:
                 progress(f"week {week + 1} of {world.weeks}: {simulation.order_count} orders")
         simulation.deliveries.finish()
-        known.write_people(world.people)
+        known.write_people(world.people, simulation.members.recycled)
         known.write_bad_rows(simulation.deliveries.faults.planted)
     landing = simulation.deliveries.landing
     bad_rows = len(simulation.deliveries.faults.planted)

@@ -22,9 +22,9 @@ def price_rows(world: World, door: Door, position: int, week: int) -> pl.DataFra
     """Prices that begin in that week: all in the first, then the ones that changed; tills give them by store."""
     now = world.prices[:, position, week]
     changed = np.arange(len(now)) if week == 0 else np.flatnonzero(now != world.prices[:, position, week - 1])
-    stores = [PLACES[index].store_id for index in COUNTED_AT.get(door.id, ()) if PLACES[index].kind == "store"] or [
-        None
-    ]
+    stores: list[str | None] = [
+        PLACES[index].store_id for index in COUNTED_AT.get(door.id, ()) if PLACES[index].kind == "store"
+    ] or [None]
     product = np.tile(changed, len(stores))
     begins = world.start_s + week * 7 * DAY
     return pl.DataFrame(

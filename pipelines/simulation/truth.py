@@ -60,21 +60,24 @@ class TruthWriter:
             )
             self._orders.write_table(table.to_arrow().cast(ORDER_SCHEMA))
 
-    def write_people(self, people: People) -> None:
+    def write_people(self, people: People, recycled: pl.DataFrame) -> None:
         """persons.parquet (person_id, channel, member_id, component), households.parquet, hubs.parquet.
 
-        Members of one person with the same `component` are linkable by values that only this person owns; members of
-        one person in different components cannot be found to be the same by any rule of the contract.
+        recycled: members of earlier owners of numbers, each a person of its own. Members of one person with the same
+        `component` are linkable by values that only this person owns; members of one person in different components
+        cannot be found to be the same by any rule of the contract.
         """
         if not self.folder:
             return
-        members = people.members
+        members = pl.concat([people.members, recycled.select(people.members.columns)])
+        known = components(people)
+        alone = int(known.max(initial=-1)) + 1 + np.arange(len(recycled))
         persons = pl.DataFrame(
             {
                 "person_id": members["person"],
                 "channel": pl.Series([door.id for door in DOORS]).gather(members["door"]),
                 "member_id": members["member_id"],
-                "component": components(people),
+                "component": np.concatenate([known, alone]),
             }
         )
         persons.write_parquet(self.folder / "persons.parquet")

@@ -43,6 +43,7 @@ class Simulation:
         self.order_count = 0
         self.members = MemberVersions(world, stream(seed, "versions"))
         self._exchanges: dict[int, list[Exchange]] = {}
+        self._due_orders: dict[tuple[int, int], list[tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]]] = {}
 
     def deliver_shared(self) -> None:
         """Feeds of no one channel, as they stand on the first day."""
@@ -74,6 +75,7 @@ class Simulation:
             self._deliver_refunds(position, door, orders, refunds)
             here = orders["door"] == position
             self._deliver_rest(position, door, week, orders.filter(here), first_sku.filter(here))
+            self._shape_orders(position, door, week)
         self.deliveries.flush(week)
 
     def _fitting(self, exchanges: list[Exchange], count: int) -> list[Exchange]:
@@ -100,12 +102,23 @@ class Simulation:
         """Final state of each order, when that was known, and pickup times."""
         ready, picked = aftermath.pickup_times(drawn, self.world.horizon_s, rng)
         return drawn.with_columns(ready.alias("pickup_ready_s"), picked.alias("picked_up_s")).with_columns(
-            pl.max_horizontal("placed_s", "paid_s", "completed_s", "cancelled_s", "pickup_ready_s", "picked_up_s").alias("updated_s"),
-            pl.when(pl.col("cancelled_s") >= 0).then(CANCELLED).when(pl.col("completed_s") >= 0).then(COMPLETED)
-            .when(pl.col("paid_s") >= 0).then(PAID).otherwise(0).alias("status"),
+            pl.max_horizontal(
+                "placed_s", "paid_s", "completed_s", "cancelled_s", "pickup_ready_s", "picked_up_s"
+            ).alias("updated_s"),
+            pl.when(pl.col("cancelled_s") >= 0)
+            .then(CANCELLED)
+            .when(pl.col("completed_s") >= 0)
+            .then(COMPLETED)
+            .when(pl.col("paid_s") >= 0)
+            .then(PAID)
+            .otherwise(0)
+            .alias("status"),
             pl.when(pl.col("store") >= 0).then(pl.col("store")).otherwise(pl.col("fulfil_store")).alias("staff_place"),
-            pl.when(pl.col("coupon_cents") > 0).then(aftermath.campaign_of(drawn["placed_s"])).otherwise(None).alias("campaign_id"),
-        )  # fmt: skip
+            pl.when(pl.col("coupon_cents") > 0)
+            .then(aftermath.campaign_of(drawn["placed_s"]))
+            .otherwise(None)
+            .alias("campaign_id"),
+        )
 
     def _deliver_orders(
         self,
@@ -134,29 +147,51 @@ class Simulation:
         lands = np.where(twice, self._week_of(seen), week + 2 * late)
         overtaken = twice & (rng.random(len(mine)) < OVERTAKEN_SHARE)
         early = mine.with_columns(
-            pl.col("paid_s").alias("updated_s"), pl.lit(PAID, dtype=pl.Int32).alias("status"),
-            *(pl.lit(-1, dtype=pl.Int64).alias(name) for name in ("completed_s", "cancelled_s", "pickup_ready_s", "picked_up_s")),
-        )  # fmt: skip
+            pl.col("paid_s").alias("updated_s"),
+            pl.lit(PAID, dtype=pl.Int32).alias("status"),
+            *(
+                pl.lit(-1, dtype=pl.Int64).alias(name)
+                for name in ("completed_s", "cancelled_s", "pickup_ready_s", "picked_up_s")
+            ),
+        )
         early_lands = np.where(twice, np.where(overtaken, lands + 1, week), -1)
         back = mine.with_columns(pl.col("refunded_s").alias("updated_s"), pl.col("refund_status").alias("status"))
         back_lands = np.where(
             mine["refunded_s"].to_numpy() >= 0, np.maximum(self._week_of(mine["refunded_s"].to_numpy()), lands), -1
         )
+        line_at = np.searchsorted(mine["order_no"].to_numpy(), my_lines["order_no"].to_numpy())
         for version, weeks in ((early, early_lands), (mine, lands), (back, back_lands)):
             for due in np.unique(weeks[weeks >= 0]):
-                chosen = pl.Series(weeks == due)
-                picked = version.filter(chosen)
-                rows, line_rows = order_rows(
-                    self.world,
-                    door,
-                    picked,
-                    my_lines.filter(chosen.gather(_position(mine, my_lines))),
-                    left.filter(chosen),
+                chosen = weeks == due
+                at = (np.cumsum(chosen) - 1)[line_at]
+                named = pl.Series(chosen[line_at])
+                part = (
+                    version.filter(pl.Series(chosen)),
+                    my_lines.with_columns(pl.Series("at", at)).filter(named),
+                    left.filter(pl.Series(chosen)),
                 )
                 landing_week = min(int(due), self.world.weeks - 1)
-                self.deliveries.add(position, "orders", landing_week, rows)
-                if door.split_lines:
-                    self.deliveries.add(position, "order_lines", landing_week, line_rows)
+                self._due_orders.setdefault((landing_week, position), []).append(part)
+
+    def _shape_orders(self, position: int, door: Door, week: int) -> None:
+        """Turn all orders of a door that are due in that week into rows, at once."""
+        parts = self._due_orders.pop((week, position), [])
+        if not parts:
+            return
+        first = np.cumsum([0, *(len(orders) for orders, _, _ in parts)])
+        lines = [
+            part.with_columns(pl.col("at") + int(start)) for (_, part, _), start in zip(parts, first, strict=False)
+        ]
+        rows, line_rows = order_rows(
+            self.world,
+            door,
+            pl.concat([part[0] for part in parts]),
+            pl.concat(lines),
+            pl.concat([part[2] for part in parts]),
+        )
+        self.deliveries.add(position, "orders", week, rows)
+        if door.split_lines:
+            self.deliveries.add(position, "order_lines", week, line_rows)
 
     def _deliver_refunds(self, position: int, door: Door, orders: pl.DataFrame, refunds: aftermath.Refunds) -> None:
         rows = aftermath.refund_rows(door, position, orders, refunds)
@@ -195,8 +230,3 @@ def _with_refunds(orders: pl.DataFrame, drawn: aftermath.Refunds) -> pl.DataFram
     return orders.with_columns(
         pl.Series("refunded_s", at), pl.Series("refund_status", np.where(whole, REFUNDED, PARTLY).astype(np.int32))
     )
-
-
-def _position(orders: pl.DataFrame, lines: pl.DataFrame) -> pl.Series:
-    """Position of each line's order among `orders`, which are in rising number."""
-    return pl.Series(np.searchsorted(orders["order_no"].to_numpy(), lines["order_no"].to_numpy()))
