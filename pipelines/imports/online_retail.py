@@ -27,6 +27,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.imports import online_retail_sql as sql
+from pipelines.imports import return_matching
 from pipelines.imports.landing import ImportReport, open_source, prepare_target, write_feed
 
 TABLES = {
@@ -81,10 +82,10 @@ def bridge(source: Path | None) -> list[tuple[str, Decimal]]:
 
 
 def _treat(connection: duckdb.DuckDBPyConnection) -> None:
-    for statement in (sql.CLASSIFIED, sql.SALE_LINES, sql.RETURN_ROWS, sql.NO_MATCHES):
+    for statement in (sql.CLASSIFIED, sql.SALE_LINES, return_matching.RETURN_ROWS, return_matching.NO_MATCHES):
         connection.execute(statement)
-    for name, sales, returns in sql.MATCHING_PASSES:
-        connection.execute(sql.match(name, sales, returns))
+    for name, sales, returns in return_matching.MATCHING_PASSES:
+        connection.execute(return_matching.match(name, sales, returns))
 
 
 def _bridge(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, Decimal]]:

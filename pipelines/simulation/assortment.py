@@ -82,3 +82,21 @@ def rate_rows(first: date, days: int, rng: np.random.Generator) -> pl.DataFrame:
     rates = scaled_integers(np.rint(walk * 1e6).astype(np.int64), 6)
     frame = pl.DataFrame({"date": dates, "currency": pl.repeat("AUD", len(dates), eager=True), "rate": rates})
     return frame.filter(pl.Series(kept))
+
+
+def campaign_rows(first: date, days: int) -> pl.DataFrame:
+    """One coupon campaign a month that the window touches, with what it cost."""
+    months = sorted({(first + timedelta(days=number)).replace(day=1) for number in range(-31, days)})
+    following = [(month + timedelta(days=32)).replace(day=1) for month in months]
+    return pl.DataFrame(
+        {
+            "campaign_id": [f"CAM-{month:%Y%m}" for month in months],
+            "updated_at": [f"{month:%Y-%m-%d}T00:00:00+08:00" for month in months],
+            "name": [f"{month:%Y年%m月}满减券" for month in months],
+            "kind": ["coupon"] * len(months),
+            "starts_at": [f"{month:%Y-%m-%d}T00:00:00+08:00" for month in months],
+            "ends_at": [f"{month:%Y-%m-%d}T00:00:00+08:00" for month in following],
+            "cost": cents(np.array([300_000 + 10_000 * month.month for month in months])),
+            "currency": [REPORTING_CURRENCY] * len(months),
+        }
+    )

@@ -81,10 +81,15 @@ def _milk_powder(catalogue: Catalogue) -> None:
         for stage in range(1, MILK_STAGES + 1):
             for grams, factor in ((800, 1.0), (400, 0.56)):
                 catalogue.add(
-                    f"milk_{stage}", f"MP{line + 1}{stage}", f"{maker}婴幼儿配方奶粉{stage}段 {grams}g",
-                    f"milk_powder/stage_{stage}/{grams}g", MAIYA, (base - 18 * stage) * factor, 0.32,
+                    f"milk_{stage}",
+                    f"MP{line + 1}{stage}",
+                    f"{maker}婴幼儿配方奶粉{stage}段 {grams}g",
+                    f"milk_powder/stage_{stage}/{grams}g",
+                    MAIYA,
+                    (base - 18 * stage) * factor,
+                    0.32,
                     stage=f"milk_powder:{stage}",
-                )  # fmt: skip
+                )
 
 
 def _nappies(catalogue: Catalogue) -> None:
@@ -93,28 +98,49 @@ def _nappies(catalogue: Catalogue) -> None:
         for size, stage in sizes:
             for pack, factor in ((1, 1.0), (2, 1.9)):
                 catalogue.add(
-                    f"nappy_{stage}", f"NP{line + 1}{size}", f"{maker}纸尿裤 {size} {pack}包", f"nappies/{size}", MAIYA,
-                    base * factor, 0.35, stage=f"nappies:{stage}",
-                )  # fmt: skip
+                    f"nappy_{stage}",
+                    f"NP{line + 1}{size}",
+                    f"{maker}纸尿裤 {size} {pack}包",
+                    f"nappies/{size}",
+                    MAIYA,
+                    base * factor,
+                    0.35,
+                    stage=f"nappies:{stage}",
+                )
 
 
 def _consumables(catalogue: Catalogue) -> None:
     for number in range(20):
         catalogue.add(
-            "care", f"CA{number // 2}", f"宝宝洗护 {number + 1:02d}号", f"care/{'wipes' if number % 2 else 'bath'}",
-            MAIYA, 19.9 + 5 * (number % 9), 0.55,
-        )  # fmt: skip
+            "care",
+            f"CA{number // 2}",
+            f"宝宝洗护 {number + 1:02d}号",
+            f"care/{'wipes' if number % 2 else 'bath'}",
+            MAIYA,
+            19.9 + 5 * (number % 9),
+            0.55,
+        )
     for number in range(24):
         catalogue.add(
-            "baby_food", f"BF{number // 3}", f"辅食{('米粉', '果泥', '溶豆')[number % 3]} {number + 1:02d}号",
-            f"baby_food/{('cereal', 'puree', 'melts')[number % 3]}", MAIYA, 22.8 + 3 * (number % 8), 0.48, "0.09",
-        )  # fmt: skip
+            "baby_food",
+            f"BF{number // 3}",
+            f"辅食{('米粉', '果泥', '溶豆')[number % 3]} {number + 1:02d}号",
+            f"baby_food/{('cereal', 'puree', 'melts')[number % 3]}",
+            MAIYA,
+            22.8 + 3 * (number % 8),
+            0.48,
+            "0.09",
+        )
     for number in range(40):
         catalogue.add(
-            "snacks", f"SN{number // 4}", f"{('坚果', '饼干', '海苔', '果干')[number % 4]}零食 {number + 1:02d}号",
-            f"snacks/{('nuts', 'biscuits', 'seaweed', 'dried_fruit')[number % 4]}", number % 2, 9.9 + 2.5 * (number % 11),
+            "snacks",
+            f"SN{number // 4}",
+            f"{('坚果', '饼干', '海苔', '果干')[number % 4]}零食 {number + 1:02d}号",
+            f"snacks/{('nuts', 'biscuits', 'seaweed', 'dried_fruit')[number % 4]}",
+            number % 2,
+            9.9 + 2.5 * (number % 11),
             0.42,
-        )  # fmt: skip
+        )
     for number in range(20):
         catalogue.add(
             "feeding",
@@ -135,23 +161,38 @@ def _durables(catalogue: Catalogue) -> None:
     names = ("婴儿推车", "安全座椅", "婴儿床", "餐椅", "消毒柜", "调奶器", "空气加湿器", "吸奶器")
     for number in range(16):
         catalogue.add(
-            "durables", f"DU{number}", f"{names[number % 8]} {'标准' if number < 8 else '尊享'}款", "durables/nursery", MAIYA,
-            399 + 170 * (number % 8) + 400 * (number // 8), 0.38,
-        )  # fmt: skip
+            "durables",
+            f"DU{number}",
+            f"{names[number % 8]} {'标准' if number < 8 else '尊享'}款",
+            "durables/nursery",
+            MAIYA,
+            399 + 170 * (number % 8) + 400 * (number // 8),
+            0.38,
+        )
 
 
 def _apparel(catalogue: Catalogue) -> None:
     for position, season in enumerate(SEASONS):
         for number in range(10):
             catalogue.add(
-                f"kids_{season}", f"KD{position}{number // 2}", f"童装{'春夏秋冬'[position]}款 {number + 1:02d}号",
-                f"apparel/kids/{season}", HEMU, 79 + 14 * number, 0.62,
-            )  # fmt: skip
+                f"kids_{season}",
+                f"KD{position}{number // 2}",
+                f"童装{'春夏秋冬'[position]}款 {number + 1:02d}号",
+                f"apparel/kids/{season}",
+                HEMU,
+                79 + 14 * number,
+                0.62,
+            )
         for number in range(16):
             catalogue.add(
-                f"women_{season}", f"WM{position}{number // 2}", f"女装{'春夏秋冬'[position]}款 {number + 1:02d}号",
-                f"apparel/women/{season}", HEMU, 129 + 24 * number, 0.66,
-            )  # fmt: skip
+                f"women_{season}",
+                f"WM{position}{number // 2}",
+                f"女装{'春夏秋冬'[position]}款 {number + 1:02d}号",
+                f"apparel/women/{season}",
+                HEMU,
+                129 + 24 * number,
+                0.66,
+            )
     for number in range(24):
         catalogue.add(
             "home", f"HM{number // 2}", f"家纺{number + 1:02d}号", "home/textile", HEMU, 59 + 21 * number, 0.58

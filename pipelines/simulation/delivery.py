@@ -9,10 +9,11 @@ from __future__ import annotations
 import gzip
 import io
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 import polars as pl
+from polars.datatypes import DataTypeClass
 
 from pipelines.feeds.contract import SHARED
 from pipelines.simulation.doors import TIMEZONE, Door
@@ -115,7 +116,7 @@ def write_times(rows: pl.DataFrame, style: Style) -> pl.DataFrame:
 def _numbers(rows: pl.DataFrame) -> pl.DataFrame:
     """Decimals as numbers of two places in JSON, also within lists of structs."""
 
-    def plain(dtype: pl.DataType) -> pl.DataType:
+    def plain(dtype: pl.DataType | DataTypeClass) -> pl.DataType | DataTypeClass:
         if isinstance(dtype, pl.Decimal):
             return pl.Float64()
         if isinstance(dtype, pl.List):
@@ -138,7 +139,7 @@ def _json_cells(rows: pl.DataFrame) -> pl.DataFrame:
         buffer = io.BytesIO()
         wrapped.write_ndjson(buffer)
         cells = pl.Series(name, buffer.getvalue().decode().split("\n")[:-1]).str.slice(5)
-        expressions.append(cells.str.head(-1))
+        expressions.append(pl.when(rows[name].is_not_null()).then(cells.str.head(-1)).otherwise(None).alias(name))
     return rows.select(expressions)
 
 
@@ -150,8 +151,3 @@ def file_name(feed: str, day: date, style: Style, note: str = "") -> str:
 def channel_of(door: Door | None) -> str:
     """Landing folder of a door, or of the shared feeds."""
     return SHARED if door is None else door.id
-
-
-def utc_seconds(text: str) -> int:
-    """UTC seconds of an ISO 8601 instant with an offset."""
-    return int(datetime.fromisoformat(text).timestamp())

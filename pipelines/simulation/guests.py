@@ -39,16 +39,32 @@ def guest_columns(people: People, orders: pl.DataFrame, rng: np.random.Generator
     carries_device = online & (person >= 0) & (rng.random(count) < 0.5)
     frame = pl.DataFrame(
         {
-            "phone": by_phone | recipient, "masked": masked, "email": by_email, "openid": by_openid, "device": carries_device,
+            "phone": by_phone | recipient,
+            "masked": masked,
+            "email": by_email,
+            "openid": by_openid,
+            "device": carries_device,
         }
-    )  # fmt: skip
+    )
     return frame.select(
-        pl.when(pl.col("masked")).then(phone.str.slice(0, 3) + "****" + phone.str.slice(7)).when(pl.col("phone"))
-        .then(written).otherwise(None).alias("guest_phone"),
+        pl.when(pl.col("masked"))
+        .then(phone.str.slice(0, 3) + "****" + phone.str.slice(7))
+        .when(pl.col("phone"))
+        .then(written)
+        .otherwise(None)
+        .alias("guest_phone"),
         pl.when(pl.col("email")).then("shopper" + number + "@example.com").otherwise(None).alias("guest_email"),
-        pl.when(pl.col("openid")).then("oP" + pl.Series(door).cast(pl.String) + "-" + number.str.zfill(9)).otherwise(None)
+        pl.when(pl.col("openid"))
+        .then("oP" + pl.Series(door).cast(pl.String) + "-" + number.str.zfill(9))
+        .otherwise(None)
         .alias("guest_openid"),
         pl.when(pl.col("device")).then("dev-" + number.str.zfill(9)).otherwise(None).alias("device_id"),
-        pl.when(pl.Series(by_phone & ~masked)).then(pl.lit("phone")).when(pl.col("email")).then(pl.lit("email"))
-        .when(pl.col("openid")).then(pl.lit("wechat_openid")).otherwise(None).alias("found_by"),
-    )  # fmt: skip
+        pl.when(pl.Series(by_phone & ~masked))
+        .then(pl.lit("phone"))
+        .when(pl.col("email"))
+        .then(pl.lit("email"))
+        .when(pl.col("openid"))
+        .then(pl.lit("wechat_openid"))
+        .otherwise(None)
+        .alias("found_by"),
+    )

@@ -1,6 +1,7 @@
 """Orders of one week, as numbers: who, where, when, what, paid how, and what became of them.
 
-Belongs here: drawing orders and their money in cents. Does not belong here: refunds (aftermath) or how rows are written.
+Belongs here: drawing orders and their money in cents. Does not belong here: refunds (aftermath), or how rows are
+written.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import polars as pl
 
 from pipelines.simulation.baskets import BasketMaker, Lines
 from pipelines.simulation.catalogue import Catalogue, list_cents_in, price_cents
-from pipelines.simulation.doors import BRANDS, DOOR_INDEX, DOORS
+from pipelines.simulation.doors import DOOR_INDEX, DOORS
 from pipelines.simulation.people import DAY, People
 from pipelines.simulation.places import CHINESE_STORES, CITIES, PLACES, STAFF_A_STORE, SYDNEY
 
@@ -23,13 +24,29 @@ IN_STORE = 4
 TENDERS = ("wechat_pay", "alipay", "card", "cash")
 _ONLINE_HOURS = np.array([3, 1, 1, 1, 1, 1, 2, 4, 6, 7, 8, 8, 9, 8, 7, 7, 7, 7, 8, 10, 13, 14, 12, 7], dtype=float)
 _STORE_HOURS = np.array([0.02, 0, 0, 0, 0, 0, 0, 0, 0, 1, 4, 6, 6, 5, 6, 7, 7, 7, 8, 9, 7, 4, 0.5, 0.05])
-_FEASTS = {(1, 1): 1.5, (2, 14): 1.4, (3, 8): 2.0, (5, 1): 1.5, (6, 1): 1.9, (6, 16): 1.6, (6, 17): 1.9, (6, 18): 3.2,
-           (9, 9): 1.4, (10, 1): 1.4, (11, 10): 1.8, (11, 11): 4.0, (12, 12): 2.0}  # fmt: skip
+_FEASTS = {
+    (1, 1): 1.5,
+    (2, 14): 1.4,
+    (3, 8): 2.0,
+    (5, 1): 1.5,
+    (6, 1): 1.9,
+    (6, 16): 1.6,
+    (6, 17): 1.9,
+    (6, 18): 3.2,
+    (9, 9): 1.4,
+    (10, 1): 1.4,
+    (11, 10): 1.8,
+    (11, 11): 4.0,
+    (12, 12): 2.0,
+}
 
 
 @dataclass(frozen=True)
 class World:
-    """What stays the same through a simulation. `first` is the first day, `starts_s` each week's start (UTC seconds)."""
+    """What stays the same through a simulation.
+
+    first: the first day, in Shanghai. start_s, horizon_s: UTC seconds of the window [start_s, horizon_s).
+    """
 
     people: People
     catalogue: Catalogue
@@ -77,11 +94,12 @@ def day_weights(world: World, week: int) -> np.ndarray:
     days = [world.first + timedelta(days=number) for number in range(week * 7, min(week * 7 + 7, world.days))]
     return np.array(
         [
-            (1 + 0.12 * np.cos((day.timetuple().tm_yday - 330) / 58.1)) * (1.25 if day.weekday() >= 5 else 1.0)
+            (1 + 0.12 * np.cos((day.timetuple().tm_yday - 330) / 58.1))
+            * (1.25 if day.weekday() >= 5 else 1.0)
             * _FEASTS.get((day.month, day.day), 1.0)
             for day in days
         ]
-    )  # fmt: skip
+    )
 
 
 def appetite(world: World, week: int) -> np.ndarray:
@@ -138,11 +156,19 @@ def draw_week(
     lines = _swap(lines, swapped, world.baskets)
     orders = pl.DataFrame(
         {
-            "order_no": first_no + np.arange(count), "door": door.astype(np.int8), "person": person, "member": member,
-            "placed_s": placed, "store": store, "fulfilment": fulfilment.astype(np.int8), "fulfil_store": fulfil_store,
-            "exchange_of": exchange_of, "credit_cents": credit, "walk_in": walk_in,
+            "order_no": first_no + np.arange(count),
+            "door": door.astype(np.int8),
+            "person": person,
+            "member": member,
+            "placed_s": placed,
+            "store": store,
+            "fulfilment": fulfilment.astype(np.int8),
+            "fulfil_store": fulfil_store,
+            "exchange_of": exchange_of,
+            "credit_cents": credit,
+            "walk_in": walk_in,
         }
-    )  # fmt: skip
+    )
     return _with_fate(world, *_with_money(world, week, orders, lines, rng), rng)
 
 
@@ -249,19 +275,32 @@ def _with_money(
     usual = np.where(chinese, usual, rng.choice([2, 3], count, p=[0.85, 0.15]))
     rate_here = np.where(line_door == DOOR_INDEX["pos_sydney"], 10, -1)
     priced = orders.with_columns(
-        pl.Series("items_cents", items), pl.Series("coupon_cents", coupon), pl.Series("discount_cents", discount),
-        pl.Series("shipping_cents", shipping), pl.Series("points_cents", points), pl.Series("credit_cents", credit),
-        pl.Series("gift_card_cents", gift_card), pl.Series("main_cents", main), pl.Series("tender", usual.astype(np.int8)),
-    )  # fmt: skip
+        pl.Series("items_cents", items),
+        pl.Series("coupon_cents", coupon),
+        pl.Series("discount_cents", discount),
+        pl.Series("shipping_cents", shipping),
+        pl.Series("points_cents", points),
+        pl.Series("credit_cents", credit),
+        pl.Series("gift_card_cents", gift_card),
+        pl.Series("main_cents", main),
+        pl.Series("tender", usual.astype(np.int8)),
+    )
     first = np.concatenate([[0], np.flatnonzero(np.diff(lines.order)) + 1])
     line_no = np.arange(len(lines.order)) - np.repeat(first, np.diff(np.concatenate([first, [len(lines.order)]]))) + 1
     line_frame = pl.DataFrame(
         {
-            "order": lines.order, "line_no": line_no, "sku": lines.sku, "quantity": lines.quantity, "list_cents": list_cents,
-            "unit_cents": unit, "line_discount_cents": line_discount, "amount_cents": amount, "is_gift": lines.is_gift,
+            "order": lines.order,
+            "line_no": line_no,
+            "sku": lines.sku,
+            "quantity": lines.quantity,
+            "list_cents": list_cents,
+            "unit_cents": unit,
+            "line_discount_cents": line_discount,
+            "amount_cents": amount,
+            "is_gift": lines.is_gift,
             "rate_percent": rate_here,
         }
-    )  # fmt: skip
+    )
     return priced, line_frame
 
 
@@ -289,14 +328,15 @@ def _with_fate(world: World, orders: pl.DataFrame, lines: pl.DataFrame, rng: np.
     staff = (person >= 0) & world.people.is_staff[person] & (rng.random(count) < 0.5)
     return WeekOfOrders(
         orders.with_columns(
-            pl.Series("paid_s", paid), pl.Series("completed_s", completed), pl.Series("cancelled_s", cancelled),
-            pl.Series("is_test", rng.random(count) < 0.002), pl.Series("is_staff", staff),
-            pl.Series("clerk", np.where(rng.random(count) < np.where(online, 0.08, 0.8), rng.integers(0, STAFF_A_STORE, count), -1)),
+            pl.Series("paid_s", paid),
+            pl.Series("completed_s", completed),
+            pl.Series("cancelled_s", cancelled),
+            pl.Series("is_test", rng.random(count) < 0.002),
+            pl.Series("is_staff", staff),
+            pl.Series(
+                "clerk",
+                np.where(rng.random(count) < np.where(online, 0.08, 0.8), rng.integers(0, STAFF_A_STORE, count), -1),
+            ),
         ),
         lines,
-    )  # fmt: skip
-
-
-def brand_code(index: int) -> str:
-    """The brand's code as it stands in feeds."""
-    return BRANDS[index]
+    )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from pipelines.simulation.doors import BRANDS, DOOR_INDEX, DOORS, HEMU, MAIYA
+from pipelines.simulation.doors import DOOR_INDEX, DOORS, HEMU, MAIYA
 from pipelines.simulation.places import CITIES, PLACES, STAFF_A_STORE, nearest_stores
 
 DAY = 86_400
@@ -31,7 +31,7 @@ class People:
     """Persons as parallel arrays (index = person) and memberships as a frame (row = member index).
 
     rate: orders a week while alive; joined_s, lapsed_s: UTC seconds between which the person buys.
-    child_born_s: UTC seconds, NO_CHILD * DAY without a child. preference: cumulative door probabilities, (persons, doors).
+    child_born_s: UTC seconds, NO_CHILD * DAY without a child. preference: cumulative probability of (person, door).
     member_at: member index by (person, door), -1 for none. home: place index by (person, brand).
     cycle_days, phase_days: the person's own replenishment rhythm.
     """
@@ -87,11 +87,25 @@ def build_people(count: int, start_s: int, end_s: int, rng: np.random.Generator)
     home = nearest_stores()[city]
     members, member_at = _memberships(preference, joined, end_s, rng)
     people = People(
-        name=names, gender=gender, birthday=birthday, phone=phone, city=city, rate=rate, joined_s=joined,
-        lapsed_s=lapsed, child_born_s=born, cycle_days=rng.integers(18, 46, count), phase_days=rng.integers(0, 46, count),
-        preference=np.cumsum(preference, axis=1), home=home, is_staff=is_staff, members=members, member_at=member_at,
-        households=households, hubs=pl.DataFrame(),
-    )  # fmt: skip
+        name=names,
+        gender=gender,
+        birthday=birthday,
+        phone=phone,
+        city=city,
+        rate=rate,
+        joined_s=joined,
+        lapsed_s=lapsed,
+        child_born_s=born,
+        cycle_days=rng.integers(18, 46, count),
+        phase_days=rng.integers(0, 46, count),
+        preference=np.cumsum(preference, axis=1),
+        home=home,
+        is_staff=is_staff,
+        members=members,
+        member_at=member_at,
+        households=households,
+        hubs=pl.DataFrame(),
+    )
     people.members = _identify(people, rng)
     people.members, people.hubs = _plant_hubs(people, rng)
     return people
@@ -136,7 +150,7 @@ def _share_phones(phone: pl.Series, gender: pl.Series, rng: np.random.Generator)
 
 
 def _preference(city: np.ndarray, has_child: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Door probabilities of each person, rows summing to 1: store-first and online-first people, and the ones abroad."""
+    """Door probabilities of each person, rows summing to 1: store-first, online-first, and the ones abroad."""
     count = len(city)
     weight = _DOOR_APPEAL * rng.gamma(0.45, 1.0, (count, len(DOORS)))
     store_first = rng.random(count) < 0.38
@@ -231,10 +245,20 @@ def write_phone(phone: pl.Series, rng: np.random.Generator) -> pl.Series:
     head, middle, tail = phone.str.slice(0, 3), phone.str.slice(3, 4), phone.str.slice(7)
     wide = phone.str.replace_many(list("0123456789"), list("０１２３４５６７８９"))
     written = (
-        pl.when(form == 1).then("+86" + phone).when(form == 2).then("+86 " + head + " " + middle + " " + tail)
-        .when(form == 3).then(head + " " + middle + " " + tail).when(form == 4).then(head + "-" + middle + "-" + tail)
-        .when(form == 5).then(wide).when(form == 6).then("0086" + phone).otherwise(phone)
-    )  # fmt: skip
+        pl.when(form == 1)
+        .then("+86" + phone)
+        .when(form == 2)
+        .then("+86 " + head + " " + middle + " " + tail)
+        .when(form == 3)
+        .then(head + " " + middle + " " + tail)
+        .when(form == 4)
+        .then(head + "-" + middle + "-" + tail)
+        .when(form == 5)
+        .then(wide)
+        .when(form == 6)
+        .then("0086" + phone)
+        .otherwise(phone)
+    )
     return pl.select(pl.when(phone.str.starts_with("+")).then(phone).otherwise(written).alias("phone")).to_series()
 
 
@@ -264,11 +288,21 @@ def _mask_and_mistype(members: pl.DataFrame, rng: np.random.Generator) -> pl.Dat
     no_mail = pl.Series(rng.random(count) < 0.004)
     plain = pl.col("phone").str.replace_many(["+86", " ", "-"], ["", "", ""])
     return members.with_columns(
-        pl.when(pl.col("phone").is_null()).then(None)
-        .when(masked).then(plain.str.slice(0, 3) + "****" + plain.str.slice(7))
-        .when(mistyped).then(plain.str.slice(0, 9)).when(placeholder).then(which).otherwise(pl.col("phone")).alias("phone"),
-        pl.when(no_mail & pl.col("email").is_not_null()).then(pl.lit("none@example.com")).otherwise(pl.col("email")).alias("email"),
-    )  # fmt: skip
+        pl.when(pl.col("phone").is_null())
+        .then(None)
+        .when(masked)
+        .then(plain.str.slice(0, 3) + "****" + plain.str.slice(7))
+        .when(mistyped)
+        .then(plain.str.slice(0, 9))
+        .when(placeholder)
+        .then(which)
+        .otherwise(pl.col("phone"))
+        .alias("phone"),
+        pl.when(no_mail & pl.col("email").is_not_null())
+        .then(pl.lit("none@example.com"))
+        .otherwise(pl.col("email"))
+        .alias("email"),
+    )
 
 
 def _plant_hubs(people: People, rng: np.random.Generator) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -278,7 +312,7 @@ def _plant_hubs(people: People, rng: np.random.Generator) -> tuple[pl.DataFrame,
     tills = np.flatnonzero(
         (members["door"] == DOOR_INDEX["pos_cn"]).to_numpy() & members["phone"].is_not_null().to_numpy()
     )
-    taken = rng.permutation(tills)[: max(len(tills) * 6 // 100, min(len(tills), 12))]
+    taken = rng.permutation(tills)[: max(len(tills) // 9, min(len(tills), 12))]
     clerk = people.phone[int(np.flatnonzero(people.is_staff)[0])] if people.is_staff.any() else HUB_PHONE
     owner = np.full(count, 0)
     owner[taken[: len(taken) * 3 // 4]] = 1
@@ -303,8 +337,3 @@ def _plant_hubs(people: People, rng: np.random.Generator) -> tuple[pl.DataFrame,
     ]
     hubs += [("phone", value, "a placeholder", int((planted["phone"] == value).sum())) for value in PLACEHOLDER_PHONES]
     return planted, pl.DataFrame(hubs, schema=["kind", "value", "reason", "members"], orient="row")
-
-
-def brand_of(door: int) -> str:
-    """Brand code of the door at that position."""
-    return BRANDS[DOORS[door].brand]

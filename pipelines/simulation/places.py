@@ -65,7 +65,7 @@ CITIES: tuple[tuple[str, str, float], ...] = (
 
 
 def nearest_stores() -> np.ndarray:
-    """For each city (row) and brand (column) the place index of a store there of that brand, else the best known one."""
+    """For each city (row) and brand (column) a store there of that brand, else that brand's first: place indices."""
     table = np.zeros((len(CITIES), 2), dtype=np.int64)
     for row, (_, city, _) in enumerate(CITIES):
         for brand in (MAIYA, HEMU):

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from pipelines.simulation.doors import DOORS, Door
+from pipelines.simulation.doors import Door
 from pipelines.simulation.orders import FULFILMENTS, TENDERS, World
 from pipelines.simulation.places import CITIES, PLACES, STAFF_A_STORE, staff_id
 
@@ -62,8 +62,8 @@ def order_rows(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows of `orders` (with nested lines) and of `order_lines`, in the same order, of one door.
 
-    orders: numeric orders of that door in rising `order_no`, with `updated_s` and `status` (index into STATUSES).
-    lines: their lines with `order_no`, sorted alike. guests: guest columns by row, aligned with orders.
+    orders: numeric orders of that door, with `updated_s` and `status` (index into STATUSES). lines: their lines, where
+    `at` is the position of the order among `orders`, sorted by it. guests: guest columns by row, aligned with orders.
     """
     members = world.people.members
     member = orders["member"]
@@ -109,11 +109,10 @@ def order_rows(
     )
     line_rows = line_columns(world, lines)
     if not door.split_lines:
-        shaped = shaped.with_columns(_nest(lines["order_no"].to_numpy(), number.to_numpy(), line_rows).alias("lines"))
+        shaped = shaped.with_columns(_nest(lines["at"].to_numpy(), len(orders), line_rows).alias("lines"))
         return shaped, pl.DataFrame()
     keyed = line_rows.select(order_ids(door, lines["order_no"]).alias("order_id"), pl.all())
-    position = pl.Series(np.searchsorted(number.to_numpy(), lines["order_no"].to_numpy()))
-    return shaped, keyed.with_columns(orders["updated_s"].gather(position).alias("updated_at_s"))
+    return shaped, keyed.with_columns(orders["updated_s"].gather(lines["at"]).alias("updated_at_s"))
 
 
 def line_columns(world: World, lines: pl.DataFrame) -> pl.DataFrame:
@@ -141,27 +140,27 @@ def coupon_codes(number: pl.Series, used: pl.Series) -> pl.Series:
     return pl.Series(pa.LargeListArray.from_arrays(pa.array(offsets), codes.cast(pa.large_string())))
 
 
-def _nest(line_order: np.ndarray, order_no: np.ndarray, rows: pl.DataFrame) -> pl.Series:
-    """Lines as a list of structs by order; both inputs sorted by order number."""
-    ends = np.searchsorted(line_order, order_no, side="right")
-    offsets = np.concatenate([[0], ends]).astype(np.int64)
-    struct = rows.to_struct("lines").to_arrow()
+def _nest(at: np.ndarray, count: int, rows: pl.DataFrame) -> pl.Series:
+    """Rows as lists of structs: `at`, rising, says which of `count` lists a row belongs to."""
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(at, minlength=count))]).astype(np.int64)
+    struct = rows.to_struct("rows").to_arrow()
     return pl.Series(pa.LargeListArray.from_arrays(pa.array(offsets), struct))
 
 
 def _tenders(orders: pl.DataFrame) -> pl.Series:
     kinds = {
-        "points_cents": np.full(len(orders), 0), "credit_cents": np.full(len(orders), 1),
-        "gift_card_cents": np.full(len(orders), 2), "main_cents": orders["tender"].to_numpy() + 3,
-    }  # fmt: skip
+        "points_cents": np.full(len(orders), 0),
+        "credit_cents": np.full(len(orders), 1),
+        "gift_card_cents": np.full(len(orders), 2),
+        "main_cents": orders["tender"].to_numpy() + 3,
+    }
     names = pl.Series(["points", "exchange_credit", "gift_card", *TENDERS])
     paid = orders["paid_s"].to_numpy() >= 0
     amounts = np.stack([orders[column].to_numpy() for column in kinds], axis=1)
     kind = np.stack(list(kinds.values()), axis=1)
     used = (amounts > 0) & paid[:, None]
-    offsets = np.concatenate([[0], np.cumsum(used.sum(axis=1))]).astype(np.int64)
     rows = pl.DataFrame({"type": names.gather(kind[used]), "amount": cents(amounts[used])})
-    return pl.Series(pa.LargeListArray.from_arrays(pa.array(offsets), rows.to_struct("tenders").to_arrow()))
+    return _nest(np.nonzero(used)[0], len(orders), rows)
 
 
 def member_rows(members: pl.DataFrame, updated_s: pl.Series, level: pl.Series, deleted: pl.Series) -> pl.DataFrame:
@@ -207,8 +206,3 @@ def member_rows(members: pl.DataFrame, updated_s: pl.Series, level: pl.Series, d
             "deleted": deleted,
         }
     )
-
-
-def door_positions() -> range:
-    """Positions of all doors."""
-    return range(len(DOORS))
