@@ -206,7 +206,7 @@ def build_snapshot(
     values = {"as_of": AS_OF.isoformat(), "orders": orders, "customers": customers, "factor": factor, "now": now}
     names = ", ".join(f"'{channel}'" for channel, *_ in CHANNELS)
     try:
-        connection.execute(f"CREATE TEMP MACRO channel_at(position) AS ([{names}])[1 + position::INTEGER]")
+        connection.execute(f"CREATE TEMP MACRO channel_at(place) AS ([{names}])[1 + place::INTEGER]")
         for statement in _TABLES.split(";\n"):
             bound = {name: value for name, value in values.items() if f"${name}" in statement}
             connection.execute(statement, bound)
