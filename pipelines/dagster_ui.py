@@ -25,7 +25,7 @@ def open_ui(settings: Settings, port: int) -> None:
         "PYTHONPATH": str(REPOSITORY),
     }
     command = [
-        Path(sys.executable).parent / "dagster", "dev", "-m", "pipelines.definitions", "-h", "127.0.0.1",
+        str(Path(sys.executable).parent / "dagster"), "dev", "-m", "pipelines.definitions", "-h", "127.0.0.1",
         "-p", str(port),
     ]  # fmt: skip
     process = subprocess.Popen(command, env=environment, cwd=REPOSITORY, start_new_session=True)

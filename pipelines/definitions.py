@@ -52,7 +52,7 @@ def build_defs(settings: Settings, platform: Platform | None = None, **resources
 def _file_logger(settings: Settings) -> dg.LoggerDefinition:
     """Dagster's log goes to a file of the home: the terminal belongs to progress and to the one line of a fault."""
 
-    @dg.logger(description="Appends to HOME/logs/dagster.log")
+    @dg.logger({}, description="Appends to HOME/logs/dagster.log")
     def file_logger(_context: dg.InitLoggerContext) -> logging.Logger:
         settings.logs.mkdir(parents=True, exist_ok=True)
         log = logging.Logger("omnilake.run", level=logging.INFO)

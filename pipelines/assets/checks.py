@@ -1,7 +1,5 @@
 """Asset checks: the batches add up, the feeds are fresh, the published marts keep their contract."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg
@@ -24,7 +22,7 @@ def batches_reconcile(
     """What the ledger says of each file is what the lake holds of it."""
     failed = [check for check in reconcile_batches(platform.settings, platform.engine) if not check.ok]
     for key in context.selected_asset_check_keys:
-        mine = [check.name for check in failed if f"/{key.asset_key.path[-1]}/" in check.name]
+        mine = [check.subject for check in failed if check.subject.split(":")[0] == key.asset_key.path[-1]]
         yield dg.AssetCheckResult(
             passed=not mine,
             asset_key=key.asset_key,

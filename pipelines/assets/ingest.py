@@ -1,8 +1,6 @@
 """Landing to raw lake: one asset a feed, taken together so that a run sees one listing of the landing folder."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 
@@ -37,20 +35,31 @@ def ingest(
         as_of = platform.as_of(options.as_of)
         start_run(platform.engine, context.run_id, context.job_name, as_of)
         report = load_landing(
-            platform.settings, platform.channels, platform.engine, context.run_id, feeds, platform.progress
+            platform.settings, platform.channels, platform.engine, context.run_id, feeds, _tenths(platform.progress)
         )
         record_rows(
             platform.engine,
             context.run_id,
             RowCounts(report.rows_received, report.rows_accepted, report.rows_quarantined),
         )
-    for feed in sorted(feeds):
-        counts = report.feeds.get(feed, RowCounts())
-        yield dg.MaterializeResult(
-            asset_key=["raw", feed],
-            metadata={
-                "rows_received": counts.received,
-                "rows_accepted": counts.accepted,
-                "rows_quarantined": counts.quarantined,
-            },
+        platform.progress(
+            f"ingest: {report.rows_received:,} rows received, {report.rows_accepted:,} accepted, "
+            f"{report.rows_quarantined:,} quarantined"
         )
+    counts = report.by_feed()
+    for feed in sorted(feeds):
+        yield dg.MaterializeResult(asset_key=["raw", feed], metadata=counts.get(feed, {"files": 0}))
+
+
+def _tenths(progress: Callable[[str], None]) -> Callable[[str, int, int], None]:
+    """A line for every tenth of the files."""
+    told = -1
+
+    def tell(_file: str, done: int, total: int) -> None:
+        nonlocal told
+        tenth = 10 * done // total if total else 10
+        if tenth > told:
+            told = tenth
+            progress(f"ingest: {done:,} of {total:,} files")
+
+    return tell

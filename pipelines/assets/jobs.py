@@ -1,16 +1,15 @@
 """Jobs, their schedules, the sensor for new files, and the record of a failed run."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
 from pipelines.assets.platform import Platform
 from pipelines.feeds.contract import FEEDS
-from pipelines.feeds.landing import taken_suffixes
+from pipelines.feeds.landing import FORMATS
 from pipelines.runs import fail_run
 
 INTRADAY_FEEDS = ("orders", "order_lines", "refunds", "events")
@@ -35,7 +34,7 @@ def business_date(start: object, _end: object) -> dict:
     return run_options(as_of=f"{start:%Y-%m-%d}", activate=False)
 
 
-def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
+def build_jobs() -> list[Any]:
     """nightly: everything. intraday: orders and events to the marts, nothing pushed. backfill: history by date."""
     everything = dg.AssetSelection.all()
     pushing = dg.AssetSelection.assets(["activation", "deliveries"], ["snapshots", "current"])
@@ -64,7 +63,7 @@ def landing_fingerprint(landing: Path) -> str:
     """Changes when a complete file appears, without reading any."""
     digest = hashlib.sha256()
     for path in sorted(landing.rglob("*")):
-        if path.name.endswith(taken_suffixes()) and path.is_file():
+        if path.name.endswith(tuple(FORMATS)) and path.is_file():
             stat = path.stat()
             digest.update(f"{path.relative_to(landing)}:{stat.st_size}:{stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()

@@ -1,7 +1,5 @@
 """Warehouse to marts: the dbt project as assets, its data tests as asset checks, the models' output beside it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Marts to readers, and readers' marts to the channels."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from pipelines.activation.log import activation_log

@@ -1,21 +1,19 @@
 """Raw lake to warehouse: the tables that dbt reads, and the customers that identity resolution finds."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
 from pipelines import identity, reference
 from pipelines.assets.platform import WAREHOUSE_POOL, Platform, RunOptions
-from pipelines.feeds import ops
 from pipelines.feeds.contract import FEEDS
 from pipelines.prepare import prepare_warehouse
 from pipelines.warehouse import open_warehouse
 
+OPS_TABLES = ("batches", "quarantine", "drift")
 RAW_KEYS = [dg.AssetKey(["raw", name]) for name in FEEDS]
 REFERENCE_KEYS = [dg.AssetKey(["reference", name]) for name in reference.TABLES]
-OPS_KEYS = [dg.AssetKey(["ops", name]) for name in (*ops.TABLES, "runs")]
+OPS_KEYS = [dg.AssetKey(["ops", name]) for name in (*OPS_TABLES, "runs")]
 IDENTITY_KEYS = [dg.AssetKey(["identity", name]) for name in identity.PUBLISHED_TABLES]
 
 

@@ -45,7 +45,11 @@ def simulate(
     from pipelines.simulation import simulate as write_feeds
 
     report = write_feeds(out, truth, customers, days, seed, orders, end or DEFAULT_END, progress())
-    click.echo(report.summary())
+    click.echo(
+        f"{out}: {report.orders:,} orders of {report.persons:,} persons in {report.files:,} files, "
+        f"{sum(report.rows.values()):,} rows, {report.bad_rows:,} of them bad on purpose. "
+        f"Next: omnilake run --landing {out} --as-of {end or DEFAULT_END}"
+    )
 
 
 @click.command(name="import", cls=HomeCommand)
@@ -57,7 +61,10 @@ def import_command(dataset: str, source: Path | None, out: Path) -> None:
     from pipelines.imports import import_dataset
 
     report = import_dataset(dataset, source, out, progress())
-    click.echo(report.summary())
+    for feed, rows in report.rows.items():
+        click.echo(f"{feed}: {rows:,} rows")
+    for label, amount in report.bridge:
+        click.echo(f"{amount:>16}  {label}")
 
 
 @click.command(cls=HomeCommand)

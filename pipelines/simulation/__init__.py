@@ -4,6 +4,6 @@ Belongs here: the world, its people and their shopping, and the mess that real f
 anything that reads feeds; nothing in this package is used to process a retailer's own data.
 """
 
-from pipelines.simulation.retailer import SimulationReport, simulate
+from pipelines.simulation.retailer import DEFAULT_END, SimulationReport, simulate
 
-__all__ = ["SimulationReport", "simulate"]
+__all__ = ["DEFAULT_END", "SimulationReport", "simulate"]
