@@ -125,7 +125,7 @@ def _expand(
             "page": "/" + names,
             "utm_source": pl.Series(_SOURCES).gather(source),
             "properties": pl.select(
-                pl.when(names == "page_view").then(pl.lit('{"entry": "home"}')).otherwise(None)
+                pl.when(names == "page_view").then(pl.struct(pl.lit("home").alias("entry"))).otherwise(None)
             ).to_series(),
         }
     )

@@ -132,7 +132,7 @@ def _json_cells(rows: pl.DataFrame) -> pl.DataFrame:
     """Nested values as JSON text, for CSV."""
     expressions = []
     for name, dtype in rows.schema.items():
-        if not isinstance(dtype, pl.List):
+        if not isinstance(dtype, (pl.List, pl.Struct)):
             expressions.append(pl.col(name))
             continue
         wrapped = _numbers(rows.select(pl.col(name).alias("_")))

@@ -101,7 +101,7 @@ class FaultPlanter:
     def plant_text(
         self, channel: str, feed: str, file: str, header: str | None, lines: list[str], rng: np.random.Generator
     ) -> list[str]:
-        """The lines with bad ones among them: about BAD_ROW_SHARE of the rows, at least one in a channel's first file."""
+        """The lines with bad ones among them: about BAD_ROW_SHARE of the rows, one at least in a first file."""
         if feed not in _FAULTS or not lines:
             return lines
         count = int(rng.binomial(len(lines), BAD_ROW_SHARE)) + ((channel, feed) not in self._turn)

@@ -169,12 +169,8 @@ def member_rows(members: pl.DataFrame, updated_s: pl.Series, level: pl.Series, d
     province = pl.Series([entry[0] for entry in CITIES]).gather(members["city"])
     city = pl.Series([entry[1] for entry in CITIES]).gather(members["city"])
     born = pl.from_epoch(members["child_born_s"], time_unit="s")
-    attributes = (
-        '{"child_birthday": "'
-        + born.dt.strftime("%Y-%m-%d")
-        + '", "child_birth_month": "'
-        + born.dt.strftime("%Y-%m")
-        + '"}'
+    attributes = pl.struct(
+        born.dt.strftime("%Y-%m-%d").alias("child_birthday"), born.dt.strftime("%Y-%m").alias("child_birth_month")
     )
     has_child = (members["child_born_s"] > 0) & members["level"].is_not_null() & (members["referrer"] < 3)
     device = members["device_ids"].to_arrow().cast(pa.large_string())
