@@ -32,7 +32,7 @@ def run_dbt(settings: Settings, *arguments: str) -> dbtRunnerResult:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CompiledModels:
     """SQL of the models, each after the ones it reads: (schema, name, materialized, sql)."""
 

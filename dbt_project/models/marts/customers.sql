@@ -1,7 +1,7 @@
 with
 
 identities as (
-    select * from {{ source('identity', 'identities') }}
+    select * from {{ ref('customer_identities') }}
 ),
 
 members as (
