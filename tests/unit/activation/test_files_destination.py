@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pipelines.destinations import files
 from pipelines.destinations.registry import load_destinations
 from pipelines.errors import ConfigurationError
 
@@ -28,8 +29,6 @@ def test_a_file_is_named_by_date_and_keys_alone(world, tmp_path):
 
 
 def test_a_full_disk_is_waited_out(world, monkeypatch):
-    import pipelines.destinations.files as files
-
     def full(_path, _content):
         raise OSError(28, "No space left on device")
 
