@@ -67,7 +67,7 @@ def open_writer(form: str, path: Path, schema: pa.Schema, *, private: bool) -> I
 
 class _CsvWriter:
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._connection = duckdb.connect()
+        self._connection = duckdb.connect(config={"threads": 1})  # one thread aggregates in the order of the rows
         self._file = path.open("w", encoding="utf-8", newline="")
         cells = ", ".join(_as_cell(field) for field in schema)
         # A row of one empty cell would be a blank line, which readers skip.
