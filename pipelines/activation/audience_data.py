@@ -7,7 +7,7 @@ person behind an earlier customer id is. Does not belong here: deciding anything
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 
 import duckdb
 import pyarrow as pa
@@ -57,7 +57,7 @@ class Published:
 def read_published(connection: duckdb.DuckDBPyConnection, snapshot_id: str, as_of: date | None = None) -> Published:
     """What the snapshot holds, and its as-of date, unless it is given.
 
-    Raises PermanentError if it lacks customers or an as-of date.
+    Raises PermanentError if it lacks the customers.
     """
     tables = frozenset(
         name
@@ -72,9 +72,8 @@ def read_published(connection: duckdb.DuckDBPyConnection, snapshot_id: str, as_o
     for table, expression in _DATED_BY:
         if as_of is None and table in tables:
             as_of = connection.execute(f"SELECT CAST({expression} AS DATE) FROM marts.{table}").fetchall()[0][0]
-    if as_of is None:
-        raise PermanentError(f"Snapshot {snapshot_id} bears no as-of date; publish a whole one with `omnilake run`.")
-    return Published(snapshot_id, as_of, tables)
+    # A snapshot without any date knows nobody, so that the day it is read on does no harm.
+    return Published(snapshot_id, as_of or datetime.now(UTC).date(), tables)
 
 
 def prepare_persons(connection: duckdb.DuckDBPyConnection, published: Published) -> None:

@@ -17,7 +17,6 @@ from typing import Any, Protocol
 
 import duckdb
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet
 import xlsxwriter
 
@@ -68,28 +67,35 @@ def open_writer(form: str, path: Path, schema: pa.Schema, *, private: bool) -> I
 
 class _CsvWriter:
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        text = pa.schema([(name, pa.string()) for name in schema.names])
-        self._connection = duckdb.connect()
-        self._columns = ", ".join(_as_text(field) for field in schema)
-        self._writer = pa.csv.CSVWriter(path, text, write_options=pa.csv.WriteOptions(quoting_style="needed"))
+        self._connection = duckdb.connect(config={"threads": 1})  # one thread aggregates in the order of the rows
+        self._file = path.open("w", encoding="utf-8", newline="")
+        cells = ", ".join(_as_cell(field) for field in schema)
+        # A row of one empty cell would be a blank line, which readers skip.
+        line = f"concat_ws(',', {cells})" if len(schema) > 1 else f"coalesce(nullif({cells}, ''), '\"\"')"
+        self._query = f"SELECT string_agg({line}, chr(10)) FROM batch"
+        self._file.write(",".join(schema.names) + "\n")
 
     def write(self, batch: pa.Table) -> None:
-        self._connection.register("batch", batch)
-        self._writer.write_table(self._connection.execute(f"SELECT {self._columns} FROM batch").to_arrow_table())
-        self._connection.unregister("batch")
+        if batch.num_rows:
+            self._connection.register("batch", batch)
+            self._file.write(self._connection.execute(self._query).fetchall()[0][0] + "\n")
+            self._connection.unregister("batch")
 
     def close(self) -> None:
-        self._writer.close()
+        self._file.close()
         self._connection.close()
 
 
-def _as_text(field: pa.Field) -> str:
+def _as_cell(field: pa.Field) -> str:
+    """SQL of one cell as it stands in the file: neutralised, quoted where it must be, empty for null."""
     name = f'"{field.name}"'
     text = f"array_to_string({name}, ';')" if pa.types.is_list(field.type) else f"CAST({name} AS VARCHAR)"
-    return (
+    safe = (
         f"CASE WHEN regexp_matches({text}, '{_FORMULA_START}') AND NOT regexp_full_match({text}, '{_NUMBER}') "
-        f"THEN '''' || {text} ELSE {text} END AS {name}"
+        f"THEN chr(39) || {text} ELSE {text} END"
     )
+    quoted = f"chr(34) || replace({safe}, chr(34), chr(34) || chr(34)) || chr(34)"
+    return f"coalesce(CASE WHEN regexp_matches({safe}, '[\",\\r\\n]') THEN {quoted} ELSE {safe} END, '')"
 
 
 class _ParquetWriter:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 import yaml
@@ -101,8 +102,12 @@ class World:
                     continue
                 connection.execute(f"CREATE TABLE marts.{table} ({columns})")
                 if rows[table]:
-                    marks = ", ".join("?" * len(rows[table][0]))
-                    connection.executemany(f"INSERT INTO marts.{table} VALUES ({marks})", rows[table])
+                    values = list(zip(*rows[table], strict=True))
+                    connection.register(
+                        "new_rows", pa.table([pa.array(v) for v in values], [f"c{i}" for i in range(len(values))])
+                    )
+                    connection.execute(f"INSERT INTO marts.{table} SELECT * FROM new_rows")
+                    connection.unregister("new_rows")
         link = self.settings.snapshots / "current"
         link.unlink(missing_ok=True)
         link.symlink_to(path.name)

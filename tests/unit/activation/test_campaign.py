@@ -6,6 +6,7 @@ import csv
 import io
 from datetime import timedelta
 
+import duckdb
 import pytest
 
 from pipelines.activation.coupons import coupon_code
@@ -367,8 +368,6 @@ def test_a_person_without_an_account_at_the_destination_is_suppressed_there(worl
 def test_a_member_of_a_segment_who_is_no_customer_is_suppressed_once(world):
     world.campaign(audience={"segments": ["hibernating"]})
     world.publish([world.person("c1")])
-    import duckdb
-
     with duckdb.connect(str((world.settings.snapshots / "current").resolve())) as connection:
         connection.execute("INSERT INTO marts.segment_members VALUES ('hibernating', 'ghost', DATE '2026-01-01')")
     world.push()

@@ -1,0 +1,160 @@
+"""What every destination must do, whatever its platform. A new one joins by one line in DESTINATIONS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.destinations.files import FilesDestination
+from pipelines.destinations.protocol import (
+    CouponIssue,
+    Destination,
+    Found,
+    Offer,
+    Operation,
+    OutcomeKind,
+    Recipient,
+    RecommendationList,
+    RecommendedItem,
+    SourceId,
+    Tag,
+    TagChange,
+)
+
+
+def files(folder: Path) -> Destination:
+    return FilesDestination("files", folder / "outbound", list(Operation))
+
+
+DESTINATIONS: list[Callable[[Path], Destination]] = [files]
+
+
+@pytest.fixture(params=DESTINATIONS, ids=lambda make: make.__name__)
+def make_destination(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Destination]:
+    """Connects to the same place each time, as a process that starts again does."""
+    return lambda: request.param(tmp_path)
+
+
+def records(operation: Operation, numbers: range) -> list[Any]:
+    """Records for several persons, with everything that can trip a writer."""
+    made: list[Any] = []
+    for number in numbers:
+        recipient = Recipient(f"c{number}", f"c{number}", (SourceId("mall", f'"{number}",\n=1+1'),))
+        common = {
+            "key": f"{operation}-{number:04d}",
+            "recipient": recipient,
+            "source_id": recipient.address,
+            "version": 1,
+            "decided_on": date(2026, 3, 31),
+        }
+        match operation:
+            case Operation.TAGS:
+                made.append(TagChange(**common, add=(Tag("segment", "冠军, “a”"),), remove=(Tag("segment", "b\r\nc"),)))
+            case Operation.RECOMMENDATIONS:
+                made.append(RecommendationList(**common, items=(RecommendedItem(1, "007", "买过「X」", None),)))
+            case Operation.COUPON:
+                offer = Offer("amount_off", Decimal("30.00"), Decimal("199"), "CNY")
+                made.append(
+                    CouponIssue(
+                        **common,
+                        campaign_id="recall",
+                        wave="1",
+                        code=f"CODE{number}",
+                        offer=offer,
+                        valid_from=date(2026, 3, 31),
+                        valid_to=date(2026, 4, 30),
+                    )
+                )
+    return made
+
+
+def send(destination: Destination, operation: Operation, batch: list[Any]) -> dict[str, OutcomeKind]:
+    call: dict[Operation, Callable[[Any], Any]] = {
+        Operation.TAGS: destination.apply_tags,
+        Operation.RECOMMENDATIONS: destination.put_recommendations,
+        Operation.COUPON: destination.issue_coupon,
+    }
+    return {outcome.key: outcome.kind for outcome in call[operation](batch)}
+
+
+def supported(destination: Destination) -> list[Operation]:
+    return sorted(destination.capabilities().operations)
+
+
+def test_capabilities_are_told_without_a_call_and_make_sense(make_destination):
+    capabilities = make_destination().capabilities()
+
+    assert capabilities.operations
+    assert capabilities.reads_back <= capabilities.operations
+    assert capabilities.resend_is_safe <= capabilities.operations
+    assert all(capabilities.batch_size[operation] >= 1 for operation in capabilities.operations)
+
+
+def test_every_record_of_a_batch_gets_an_outcome(make_destination):
+    destination = make_destination()
+    for operation in supported(destination):
+        batch = records(operation, range(5))
+        outcomes = send(destination, operation, batch)
+
+        assert set(outcomes) == {record.key for record in batch}
+        assert set(outcomes.values()) <= {OutcomeKind.APPLIED, OutcomeKind.ALREADY}
+
+
+def test_the_same_batch_again_is_one_effect(make_destination):
+    for operation in supported(make_destination()):
+        batch = records(operation, range(5))
+        send(make_destination(), operation, batch)
+        outcomes = send(make_destination(), operation, batch)
+
+        assert set(outcomes.values()) <= {OutcomeKind.APPLIED, OutcomeKind.ALREADY}
+        assert make_destination().received(operation) in (5, None)
+
+
+def test_what_was_applied_is_found_by_another_process_and_nothing_else_is(make_destination):
+    for operation in sorted(make_destination().capabilities().reads_back):
+        applied, absent = records(operation, range(3)), records(operation, range(10, 13))
+        send(make_destination(), operation, applied)
+        found = make_destination().read_back(operation, applied + absent)
+
+        assert found == {
+            **{record.key: Found.PRESENT for record in applied},
+            **{record.key: Found.ABSENT for record in absent},
+        }
+
+
+def test_reading_back_from_an_untouched_destination_finds_nothing(make_destination):
+    destination = make_destination()
+    for operation in sorted(destination.capabilities().reads_back):
+        batch = records(operation, range(2))
+
+        assert destination.read_back(operation, batch) == {record.key: Found.ABSENT for record in batch}
+        assert destination.received(operation) in (0, None)
+
+
+def test_an_empty_batch_is_no_call(make_destination):
+    destination = make_destination()
+    for operation in supported(destination):
+        assert send(destination, operation, []) == {}
+        assert destination.received(operation) in (0, None)
+
+
+def test_a_customer_has_an_id_there(make_destination):
+    recipient = Recipient("c1", "c1", (SourceId("mall", "m1"),))
+
+    assert make_destination().resolve_customer(recipient) is not None
+
+
+def test_a_withdrawn_list_reaches_the_destination(make_destination):
+    destination = make_destination()
+    if Operation.RECOMMENDATIONS not in destination.capabilities().operations:
+        pytest.skip("takes no recommendations")
+    recipient = Recipient("c1", "c1", ())
+    withdrawn = RecommendationList("k", recipient, "c1", 2, date(2026, 3, 31), ())
+    send(destination, Operation.RECOMMENDATIONS, [withdrawn])
+
+    assert destination.read_back(Operation.RECOMMENDATIONS, [withdrawn]) == {"k": Found.PRESENT}
