@@ -126,6 +126,9 @@ def test_a_page_is_drawn_whole_and_changes_its_language_with_a_click(
             drawn = charts.nth(place).locator("canvas, svg.marks").first
             drawn.wait_for()
             assert drawn.bounding_box()["width"] > 150
+        sync_api.expect(tab.locator(".st-key-filter_period_" + language)).to_contain_text(
+            words(language)["filters.period_90"]
+        )
         assert tab.locator("[data-testid=stException]").count() == 0
         assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         assert tab.locator("[data-testid=stMetricValue] *").evaluate_all(_OVERFLOWING) == []
@@ -140,7 +143,7 @@ def test_filters_and_language_follow_the_reader_to_another_page(served: str, ope
     sync_api.expect(tab.locator("h1")).to_have_text(words("en")["customers.title"])
     sync_api.expect(tab).to_have_url(re.compile(r"/customers\?(?=.*lang=en)(?=.*channel=pos)(?=.*period=28)"))
     tab.reload()
-    sync_api.expect(tab.locator(".st-key-filter_channels")).to_contain_text("POS")
+    sync_api.expect(tab.locator(".st-key-filter_channels_en")).to_contain_text("POS")
 
 
 def test_a_chart_has_its_table_and_its_download(served: str, open_tab: Callable[[str], Any]) -> None:

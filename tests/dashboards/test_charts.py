@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pandas as pd
 import pytest
@@ -20,7 +21,7 @@ def luminance(colour: str) -> float:
 
 def test_the_ramp_darkens_at_every_step_so_it_holds_in_greyscale() -> None:
     steps = [luminance(colour) for colour in charts.RAMP]
-    assert all(lighter - darker > 0.04 for lighter, darker in zip(steps, steps[1:], strict=False))
+    assert all(lighter - darker > 0.04 for lighter, darker in pairwise(steps))
 
 
 def test_no_two_colours_of_the_palette_are_the_same() -> None:

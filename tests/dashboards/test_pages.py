@@ -155,7 +155,7 @@ def test_every_figure_that_has_a_definition_is_on_the_page_of_definitions(open_p
 
 def test_filters_narrow_the_figures_and_go_into_the_url(open_page: OpenPage, reader: Reader) -> None:
     app = open_page(lang="zh")
-    app.multiselect(key="filter_channels").set_value(["pos"]).run()
+    app.multiselect(key="filter_channels_zh").set_value(["pos"]).run()
     expected = reader.rows(
         "SELECT sum(paid_orders) AS n FROM sales_daily WHERE business_date = $day AND channel = 'pos'", {"day": AS_OF}
     )[0]["n"]
@@ -168,8 +168,8 @@ def test_filters_and_language_stay_when_the_page_changes(open_page: OpenPage) ->
     turn_to(app, "customers")
     app.run()
     assert app.title[0].value == words("en")["customers.title"]
-    assert app.multiselect(key="filter_channels").value == ["pos", "kiosk"]
-    assert app.selectbox(key="filter_period").value == "28"
+    assert app.multiselect(key="filter_channels_en").value == ["pos", "kiosk"]
+    assert app.selectbox(key="filter_period_en").value == "28"
     assert app.query_params["store"] == "S01"
     assert app.query_params["lang"] == "en"
 
@@ -178,8 +178,8 @@ def test_changing_the_language_keeps_the_filters(open_page: OpenPage) -> None:
     app = open_page(lang="en", channel="pos", period="7")
     app.segmented_control(key="language").set_value("zh").run()
     assert app.title[0].value == words("zh")["overview.title"]
-    assert app.multiselect(key="filter_channels").value == ["pos"]
-    assert app.selectbox(key="filter_period").value == "7"
+    assert app.multiselect(key="filter_channels_zh").value == ["pos"]
+    assert app.selectbox(key="filter_period_zh").value == "7"
     assert app.query_params["lang"] == "zh"
 
 
@@ -187,7 +187,7 @@ def test_taking_the_filters_back_shows_everything_again(open_page: OpenPage) -> 
     app = open_page(lang="en", channel="pos", store="S01")
     narrowed = app.metric[0].value
     app.button(key="filter_reset").click().run()
-    assert app.multiselect(key="filter_channels").value == []
+    assert app.multiselect(key="filter_channels_en").value == []
     assert app.metric[0].value != narrowed
     assert "channel" not in app.query_params
 
@@ -206,9 +206,7 @@ def test_a_filter_without_rows_has_words(open_page: OpenPage) -> None:
 
 
 @pytest.mark.parametrize("page", DATA_PAGES)
-def test_a_page_stays_right_when_its_file_is_replaced_and_removed(
-    open_page: OpenPage, home: Path, page: str
-) -> None:
+def test_a_page_stays_right_when_its_file_is_replaced_and_removed(open_page: OpenPage, home: Path, page: str) -> None:
     app = open_page(ADDRESSES[page], lang="en")
     run_sql(home, "UPDATE marts.sales_daily SET net_amount = net_amount * 3, paid_orders = paid_orders * 3")
     (home / "lake" / "snapshots" / "marts-1.duckdb").unlink()
