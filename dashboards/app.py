@@ -156,6 +156,7 @@ def _draw_language(language: Language) -> None:
             LANGUAGES,
             format_func=lambda code: {"zh": "中文", "en": "English"}[code],
             key="language",
+            required=True,
             label_visibility="collapsed",
         )
 

@@ -105,11 +105,11 @@ def bars(
             alt.Tooltip(f"{value}:Q", title=titles[value], format=",.2~f"),
         ],
     )
-    bar = base.mark_bar(color=colour, cornerRadiusEnd=3, height={"band": 0.7})
+    bar = base.mark_bar(color=colour, cornerRadiusEnd=3, size=BAR_STEP * 0.65)
     figure = base.mark_text(align="left", dx=5, fontSize=12).encode(
         text=f"{label}:N", x=alt.X(f"{value}:Q", title=None)
     )
-    return (bar + figure).properties(height=max(BAR_STEP * len(frame) + 36, 120))
+    return (bar + figure).properties(height=BAR_STEP * len(frame) + 36)
 
 
 def _with_room(frame: pd.DataFrame, value: str) -> list[float]:
@@ -159,7 +159,7 @@ def parts(
     placed = frame.assign(_position=frame[part].map(positions))
     return (
         alt.Chart(placed)
-        .mark_bar(height={"band": 0.7})
+        .mark_bar(size=BAR_STEP * 0.65)
         .encode(
             y=alt.Y(f"{category}:N", title=None, sort=list(order), axis=_names_axis()),
             x=alt.X(f"{value}:Q", title=None, axis=alt.Axis(labelExpr=_axis_units(formats), tickCount=4)),
@@ -175,5 +175,5 @@ def parts(
                 alt.Tooltip(f"{value}:Q", title=titles[value], format=",.2~f"),
             ],
         )
-        .properties(height=max(BAR_STEP * len(order) + 60, 140))
+        .properties(height=BAR_STEP * len(order) + 100)
     )

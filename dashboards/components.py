@@ -20,7 +20,7 @@ import streamlit as st
 
 from dashboards.data import MissingDataError, Reader
 from dashboards.filters import Filters
-from dashboards.formats import Formats
+from dashboards.formats import NOTHING, Formats
 from dashboards.language import Language
 from dashboards.queries.shared import Basis, SegmentWords
 
@@ -121,11 +121,11 @@ def table(
     money: Sequence[str] = (), shares: Sequence[str] = (), instants: Sequence[str] = (), height: int | None = None,
     text: Mapping[str, Mapping[str, str]] | None = None,
 ) -> None:  # fmt: skip
-    """The rows as a grid that sorts, and a download of the same rows, exact. Columns without a title are left out.
+    """The rows as a grid that sorts, and a download of the same rows, exact; columns and their order are `titles`'.
 
     `money`, `shares` and `instants` name columns to show in the reader's form; `text` replaces coded values by names.
     """
-    shown = found.select([name for name in found.column_names if name in titles])
+    shown = found.select([name for name in titles if name in found.column_names])
     frame = to_frame(shown)
     config: dict[str, Any] = {}
     for name in shown.column_names:
@@ -151,7 +151,9 @@ def table(
             frame[name] = [None if value is None else names.get(value, value) for value in shown[name].to_pylist()]
             config[name] = st.column_config.TextColumn(titles[name])
     extra: dict[str, Any] = {} if height is None else {"height": height}
-    st.dataframe(frame, hide_index=True, column_config=config, key=f"table-{key}", width="stretch", **extra)
+    st.dataframe(
+        frame, hide_index=True, column_config=config, key=f"table-{key}", width="stretch", placeholder=NOTHING, **extra
+    )
     download(language, shown, key=key)
 
 

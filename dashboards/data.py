@@ -135,6 +135,8 @@ def _fetch(
     try:
         connection = connect(own, path, read_only=True)
         try:
+            # Else a table this snapshot lacks would be sought among the Python variables of this module.
+            connection.execute("SET python_enable_replacements = false")
             apply_scope(connection, Scope(stores))
             return connection.execute(sql, dict(bound)).to_arrow_table()
         finally:

@@ -128,15 +128,17 @@ def draw_filters(choices: Choices, language: Language, formats: Formats) -> Filt
     # A new snapshot may have lost a channel or moved the last day: what was kept is checked like a link.
     query = kept.query_string() if kept else {name: st.query_params.get_all(name) for name in st.query_params}
     chosen = parse_filters(query, choices)
-    _prepare("filter_period", chosen.period)
-    _prepare("filter_channels", list(chosen.channels), set(choices.channels))
-    _prepare("filter_stores", list(chosen.stores), set(choices.stores))
+    # The browser keeps showing a choice in the words it was made in, so each language has widgets of its own.
+    period_key, channels_key, stores_key = (widget_key(name, language) for name in ("period", "channels", "stores"))
+    _prepare(period_key, chosen.period)
+    _prepare(channels_key, list(chosen.channels), set(choices.channels))
+    _prepare(stores_key, list(chosen.stores), set(choices.stores))
     st.header(language.text("filters.title"), divider="gray")
     period = st.selectbox(
         language.text("filters.period"),
         PERIODS,
         format_func=lambda value: language.text(f"filters.period_{value}"),
-        key="filter_period",
+        key=period_key,
     )
     start, end = _draw_days(chosen, choices, language) if period == "custom" else (chosen.start, chosen.end)
     channels = st.multiselect(
@@ -144,14 +146,14 @@ def draw_filters(choices: Choices, language: Language, formats: Formats) -> Filt
         list(choices.channels),
         format_func=lambda value: choices.channels.get(value, value),
         placeholder=language.text("filters.all_channels"),
-        key="filter_channels",
+        key=channels_key,
     )
     stores = st.multiselect(
         language.text("filters.store"),
         list(choices.stores),
         format_func=lambda value: choices.stores.get(value, value),
         placeholder=language.text("filters.all_stores"),
-        key="filter_stores",
+        key=stores_key,
     )
     if period == "custom":
         result = custom_period(start, end, choices, tuple(channels), tuple(stores))
@@ -159,7 +161,13 @@ def draw_filters(choices: Choices, language: Language, formats: Formats) -> Filt
         result = preset_period(period, choices, tuple(channels), tuple(stores))
     st.caption(f"{formats.day(result.start, with_weekday=False)} – {formats.day(result.end, with_weekday=False)}")
     if result.is_narrowed:
-        st.button(language.text("filters.reset"), on_click=_reset, key="filter_reset", icon=":material/filter_alt_off:")
+        st.button(
+            language.text("filters.reset"),
+            on_click=_reset,
+            args=(channels_key, stores_key),
+            key="filter_reset",
+            icon=":material/filter_alt_off:",
+        )
     st.session_state[_STATE] = result
     return result
 
@@ -185,6 +193,11 @@ def _prepare(key: str, value: Any, known: set[str] | None = None) -> None:
         st.session_state[key] = [item for item in st.session_state[key] if item in known]
 
 
-def _reset() -> None:
-    st.session_state["filter_channels"] = []
-    st.session_state["filter_stores"] = []
+def widget_key(name: str, language: Language) -> str:
+    """The key of a filter's widget: period, channels or stores."""
+    return f"filter_{name}_{language.code}"
+
+
+def _reset(*keys: str) -> None:
+    for key in keys:
+        st.session_state[key] = []

@@ -242,7 +242,8 @@ def _draw_one(context: Context, snapshot_date: date) -> None:
     language, formats = context.language, context.formats
     try:
         sample = [row["customer_id"] for row in _over_chosen(context, queries.SAMPLE, snapshot_date).to_pylist()]
-    except MissingDataError:
+    except MissingDataError as missing:
+        st.info(language.text("states.missing", name=missing.name), icon=":material/inventory_2:")
         sample = []
     left, right = st.columns(2)
     picked = left.selectbox(

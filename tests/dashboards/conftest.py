@@ -29,7 +29,7 @@ def _no_results_of_other_tests() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def snapshot_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A snapshot built once; tests publish copies of it."""
-    return build_snapshot(tmp_path_factory.mktemp("snapshot") / "built.duckdb", orders=3000, customers=400)
+    return build_snapshot(tmp_path_factory.mktemp("snapshot") / "built.duckdb", orders=2000, customers=300)
 
 
 @pytest.fixture

@@ -112,6 +112,13 @@ def test_a_missing_table_and_a_missing_column_are_named(reader: Reader) -> None:
         reader.rows("SELECT no_such_column FROM sales_daily")
 
 
+@pytest.mark.parametrize("name", ["stores", "path", "connection", "bound", "own"])
+def test_a_missing_table_is_not_sought_among_python_variables(empty_home: Path, name: str) -> None:
+    snapshot_of(empty_home, "1", 1)
+    with pytest.raises(MissingDataError, match=name):
+        reader_of(load_settings(empty_home)).rows(f"SELECT * FROM {name}")
+
+
 def test_parameters_a_query_does_not_name_are_left_out(reader: Reader) -> None:
     assert reader.rows("SELECT $a AS a", {"a": 1, "b": 2}) == [{"a": 1}]
 

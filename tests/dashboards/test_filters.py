@@ -41,7 +41,8 @@ def test_days_of_ones_own_are_put_in_order_and_kept_within_the_snapshot() -> Non
 
 @given(
     st.dictionaries(
-        st.sampled_from(["period", "from", "to", "channel", "store", "lang"]), st.lists(st.text(max_size=12), max_size=3)
+        st.sampled_from(["period", "from", "to", "channel", "store", "lang"]),
+        st.lists(st.text(max_size=12), max_size=3),
     )
 )
 def test_any_url_gives_filters_within_the_choices(query: dict[str, list[str]]) -> None:
