@@ -213,22 +213,24 @@ def read_members(connection: duckdb.DuckDBPyConnection, upto: int) -> None:
 
 def read_orders(connection: duckdb.DuckDBPyConnection, window: Window) -> None:
     """Newest versions of the orders that came; guest claims of those that changed what identity needs of them."""
-    identifiers = {name: value_key(KIND[name], column) for name, column in GUEST_COLUMNS.items()}
+    identifiers = {name: value_key(KIND[name], column, "newer.channel") for name, column in GUEST_COLUMNS.items()}
     guests = ", ".join(
-        f"case when nullif(member_id, '') is null then {expression} end as {name}"
+        f"case when nullif(newer.member_id, '') is null then {expression} end as {name}"
         for name, expression in identifiers.items()
     )
     connection.execute(f"""
         create or replace temp table newest_orders as
         with arrived as (
             select
-                channel, order_id, updated_at, _arrival as arrival, _arrival as first_arrival, placed_at,
-                nullif(member_id, '') as member_id, {guests}
-            from raw.orders
+                newer.channel, newer.order_id, newer.updated_at, newer._arrival as arrival,
+                newer._arrival as first_arrival, newer.placed_at, memberships.node_no as member_node, {guests}
+            from raw.orders as newer
+            left join identity.memberships
+                on newer.channel = memberships.channel and newer.member_id = memberships.member_id
             where {window.new("orders")}
         ),
         known as (
-            select orders.* exclude (member_node)
+            select orders.*
             from identity.orders
             semi join arrived on orders.channel = arrived.channel and orders.order_id = arrived.order_id
         ),
@@ -242,11 +244,8 @@ def read_orders(connection: duckdb.DuckDBPyConnection, window: Window) -> None:
         )
         select
             ranked.* exclude (first_arrival, earliest_arrival, recency),
-            ranked.earliest_arrival as first_arrival,
-            memberships.node_no as member_node
+            ranked.earliest_arrival as first_arrival
         from ranked
-        left join identity.memberships
-            on ranked.channel = memberships.channel and ranked.member_id = memberships.member_id
         where recency = 1""")
     connection.execute("""
         create or replace temp table changed_orders as

@@ -10,10 +10,8 @@ scope_assignment (node_no, customer_id).
 from __future__ import annotations
 
 import duckdb
-import numpy as np
-import pyarrow as pa
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
+
+from pipelines.identity.components import components, star_edges
 
 MEMBER_KEY = "concat_ws(chr(31), 'member', channel, member_id)"
 GUEST_KEY = "concat_ws(chr(31), 'guest', value, later_order)"
@@ -167,15 +165,7 @@ def link_scope(connection: duckdb.DuckDBPyConnection, *, everything: bool) -> No
     scoped = "" if everything else "semi join scope_nodes on guest_nodes.node_no = scope_nodes.node_no"
     connection.execute(f"""
         create or replace temp table edges as
-        with firsts as (
-            select value, owner_no, min(node_no) as first_node from attachments group by value, owner_no
-        ),
-        same_value as (
-            select attachments.node_no, firsts.first_node
-            from attachments
-            inner join firsts on attachments.value = firsts.value and attachments.owner_no = firsts.owner_no
-            where attachments.node_no <> firsts.first_node
-        ),
+        with same_value as ({star_edges("attachments")}),
         order_nodes as (
             select guest_claims.channel, guest_claims.order_id, guest_nodes.node_no
             from identity.guest_claims
@@ -221,16 +211,7 @@ def link_scope(connection: duckdb.DuckDBPyConnection, *, everything: bool) -> No
 
 def find_components(connection: duckdb.DuckDBPyConnection) -> None:
     """`components`: the connected component of every node that has an edge."""
-    columns = connection.execute("select node_no, first_node from edges").fetchnumpy()
-    ends = np.concatenate([np.asarray(columns["node_no"]), np.asarray(columns["first_node"])])
-    nodes, numbered = np.unique(ends, return_inverse=True)
-    half = len(ends) // 2
-    graph = coo_matrix(
-        (np.ones(half, dtype=np.int8), (numbered[:half], numbered[half:])), shape=(len(nodes), len(nodes))
-    )
-    _, labels = connected_components(graph, directed=False)
-    table = pa.table({"node_no": pa.array(nodes, pa.int64()), "component": pa.array(labels, pa.int32())})
-    connection.register("found_components", table)
+    connection.register("found_components", components(connection, "select node_no, first_node from edges"))
     connection.execute("create or replace temp table components as select * from found_components")
     connection.unregister("found_components")
 

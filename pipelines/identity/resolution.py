@@ -53,6 +53,8 @@ def resolve(connection: duckdb.DuckDBPyConnection, settings: Settings, full_refr
     Raises ConfigurationError if identity.yml is wrong.
     """
     rules = load_rules(settings)
+    # The order of rows means nothing here; keeping it would cost memory and threads.
+    connection.execute("set preserve_insertion_order = false")
     connection.execute("begin transaction")
     try:
         report = _resolve(connection, rules, full_refresh)
@@ -60,6 +62,8 @@ def resolve(connection: duckdb.DuckDBPyConnection, settings: Settings, full_refr
     except BaseException:
         connection.execute("rollback")
         raise
+    finally:
+        connection.execute("reset preserve_insertion_order")
     return report
 
 

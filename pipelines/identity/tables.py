@@ -33,7 +33,7 @@ STATE_TABLES = {
         held_until TIMESTAMP, closed_at TIMESTAMP, owner_no INTEGER""",
     "orders": """
         channel VARCHAR, order_id VARCHAR, updated_at TIMESTAMP, arrival BIGINT, first_arrival BIGINT,
-        placed_at TIMESTAMP, member_id VARCHAR, member_node BIGINT, phone UUID, email UUID, wechat_openid UUID""",
+        placed_at TIMESTAMP, member_node BIGINT, phone UUID, email UUID, wechat_openid UUID""",
     "guest_claims": """
         channel VARCHAR, order_id VARCHAR, placed_at TIMESTAMP, first_arrival BIGINT, n_identifiers UTINYINT,
         kind_no UTINYINT, value UUID, owner_no INTEGER, is_linking BOOLEAN""",
