@@ -147,6 +147,19 @@ VIEWS = {
         where rule = 'household'
         group by kind, channel, identity, customer_id
         qualify count(*) over (partition by kind, channel, identity) > 1""",
+    "blocks": f"""
+        select distinct
+            assignment.customer_id,
+            {kind_name("values.kind_no")} as kind,
+            value_labels.channel,
+            coalesce(value_labels.token, {token_of("values.value")}) as identity,
+            values.block_rule,
+            values.reason
+        from identity.values
+        inner join identity.claims on values.value = claims.value
+        inner join identity.assignment on claims.node_no = assignment.node_no
+        left join identity.value_labels on values.value = value_labels.value
+        where values.block_rule is not null""",
     "divided_values": """
         select
             value_splits.value,
