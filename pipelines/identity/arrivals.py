@@ -55,6 +55,11 @@ def watermarks(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[int, in
     return {feed: (arrival, rows) for feed, arrival, rows in connection.execute(selects).fetchall()}
 
 
+def token_key(token: str) -> str:
+    """SQL: a 128-bit token as the number it is; a text that is no such token is hashed to one."""
+    return f"coalesce(try_cast({token} as uuid), case when {token} is not null then md5({token})::uuid end)"
+
+
 def value_key(kind: Kind, token: str, channel: str = "channel") -> str:
     """SQL: a value's 128-bit key. A global token is its own key; a channel's own ids are keyed with the channel."""
     scope = "''" if kind.is_global else channel
@@ -105,11 +110,21 @@ def note_memberships(connection: duckdb.DuckDBPyConnection, window: Window) -> N
             on new_mentions.channel = memberships.channel and new_mentions.member_id = memberships.member_id""")
     connection.execute(f"""
         create or replace temp table touched_members as
-        with delivered as (select distinct channel, member_id from raw.members where {window.new("members")})
-        select memberships.node_no, memberships.channel, memberships.member_id
+        with delivered as (
+            select channel, member_id, count(*) as n_versions
+            from raw.members
+            where {window.new("members")}
+            group by channel, member_id
+        )
+        select
+            memberships.node_no,
+            memberships.channel,
+            memberships.member_id,
+            delivered.n_versions = 1 and known.node_no is null as has_one_version
         from identity.memberships
-        semi join delivered
-            on memberships.channel = delivered.channel and memberships.member_id = delivered.member_id""")
+        inner join delivered
+            on memberships.channel = delivered.channel and memberships.member_id = delivered.member_id
+        left join identity.member_facts as known on memberships.node_no = known.node_no""")
 
 
 def read_members(connection: duckdb.DuckDBPyConnection, upto: int) -> None:
@@ -121,44 +136,56 @@ def read_members(connection: duckdb.DuckDBPyConnection, upto: int) -> None:
     values = ", ".join(
         f"{value_key(kind, MEMBER_COLUMNS[kind.name], 'shown.channel')} as {kind.name}" for kind in KINDS
     )
-    connection.execute(f"""
-        create or replace temp table versions as
-        select
+    columns = f"""
             touched_members.node_no,
             shown.updated_at,
             coalesce(shown.deleted, false) as is_deleted,
-            lead(shown.updated_at) over newer_versions as next_at,
-            row_number() over newer_versions as version_no,
-            shown.name_token,
-            shown.birthday_token,
+            {token_key("shown.name_token")} as name_key,
+            {token_key("shown.birthday_token")} as birthday_key,
             case
                 when lower(trim(shown.gender)) in {FEMALE} then 'female'
                 when lower(trim(shown.gender)) in {MALE} then 'male'
             end as gender,
-            {values}
+            {values}"""
+    versions = f"""
         from raw.members as shown
         inner join touched_members
             on shown.channel = touched_members.channel and shown.member_id = touched_members.member_id
-        where shown._arrival <= {upto}
+        where shown._arrival <= {upto}"""
+    # Most members come once: they need neither a window nor a grouping.
+    connection.execute(f"""
+        create or replace temp table versions as
+        select {columns}, null::timestamp as next_at, 1 as version_no, true as is_only
+        {versions} and has_one_version
+        union all
+        select {columns}, lead(shown.updated_at) over newer_versions, row_number() over newer_versions, false
+        {versions} and not has_one_version
         window newer_versions as (partition by touched_members.node_no order by shown.updated_at, shown._arrival)""")
     connection.execute("""
         create or replace temp table new_facts as
+        select node_no, name_key, birthday_key, gender, null::timestamp as closed_at from versions where is_only
+        union all
         select
             node_no,
-            arg_max(name_token, version_no) as name_token,
-            arg_max(birthday_token, version_no) as birthday_token,
+            arg_max(name_key, version_no) as name_key,
+            arg_max(birthday_key, version_no) as birthday_key,
             arg_max(gender, version_no) as gender,
             case when arg_max(is_deleted, version_no) then max(next_at) filter (where not is_deleted) end as closed_at
         from versions
+        where not is_only
         group by node_no""")
-    sightings = " union all ".join(
-        f"select node_no, {kind.number}::utinyint as kind_no, {kind.name} as value, updated_at, next_at "
-        f"from versions where {kind.name} is not null and not is_deleted"
-        for kind in KINDS
+    once, sightings = (
+        " union all ".join(
+            f"select node_no, {kind.number}::utinyint as kind_no, {kind.name} as value, updated_at, next_at "
+            f"from versions where {kind.name} is not null and not is_deleted and {condition}"
+            for kind in KINDS
+        )
+        for condition in ("is_only", "not is_only")
     )
     connection.execute(f"""
         create or replace temp table new_claims as
-        with sightings as ({sightings}),
+        with once as ({once}),
+        sightings as ({sightings}),
         held as (
             select
                 node_no,
@@ -170,6 +197,11 @@ def read_members(connection: duckdb.DuckDBPyConnection, upto: int) -> None:
             from sightings
             group by node_no, kind_no, value
         )
+        select
+            node_no, kind_no, value, updated_at as first_seen_at, updated_at as last_seen_at,
+            null::timestamp as held_until, null::timestamp as closed_at
+        from once
+        union all
         select held.*, closings.closed_at
         from held
         left join (select node_no, closed_at from new_facts where closed_at is not null) as closings
@@ -181,22 +213,24 @@ def read_members(connection: duckdb.DuckDBPyConnection, upto: int) -> None:
 
 def read_orders(connection: duckdb.DuckDBPyConnection, window: Window) -> None:
     """Newest versions of the orders that came; guest claims of those that changed what identity needs of them."""
-    identifiers = {name: value_key(KIND[name], column) for name, column in GUEST_COLUMNS.items()}
+    identifiers = {name: value_key(KIND[name], column, "newer.channel") for name, column in GUEST_COLUMNS.items()}
     guests = ", ".join(
-        f"case when nullif(member_id, '') is null then {expression} end as {name}"
+        f"case when nullif(newer.member_id, '') is null then {expression} end as {name}"
         for name, expression in identifiers.items()
     )
     connection.execute(f"""
         create or replace temp table newest_orders as
         with arrived as (
             select
-                channel, order_id, updated_at, _arrival as arrival, _arrival as first_arrival, placed_at,
-                nullif(member_id, '') as member_id, {guests}
-            from raw.orders
+                newer.channel, newer.order_id, newer.updated_at, newer._arrival as arrival,
+                newer._arrival as first_arrival, newer.placed_at, memberships.node_no as member_node, {guests}
+            from raw.orders as newer
+            left join identity.memberships
+                on newer.channel = memberships.channel and newer.member_id = memberships.member_id
             where {window.new("orders")}
         ),
         known as (
-            select orders.* exclude (member_node)
+            select orders.*
             from identity.orders
             semi join arrived on orders.channel = arrived.channel and orders.order_id = arrived.order_id
         ),
@@ -210,11 +244,8 @@ def read_orders(connection: duckdb.DuckDBPyConnection, window: Window) -> None:
         )
         select
             ranked.* exclude (first_arrival, earliest_arrival, recency),
-            ranked.earliest_arrival as first_arrival,
-            memberships.node_no as member_node
+            ranked.earliest_arrival as first_arrival
         from ranked
-        left join identity.memberships
-            on ranked.channel = memberships.channel and ranked.member_id = memberships.member_id
         where recency = 1""")
     connection.execute("""
         create or replace temp table changed_orders as
@@ -254,7 +285,7 @@ def note_labels(connection: duckdb.DuckDBPyConnection, window: Window) -> None:
     """Remember channel and token of values whose key is not the token itself."""
     sources = [("members", kind, MEMBER_COLUMNS[kind.name]) for kind in KINDS]
     sources += [("orders", KIND[name], column) for name, column in GUEST_COLUMNS.items()]
-    labels = " union ".join(
+    labels = " union all ".join(
         f"select {value_key(kind, column)} as value, {'null' if kind.is_global else 'channel'} as channel, "
         f"{column} as token from raw.{feed} where {window.new(feed)} and {column} is not null "
         + (f"and try_cast({column} as uuid) is null" if kind.is_global else "")
@@ -262,8 +293,10 @@ def note_labels(connection: duckdb.DuckDBPyConnection, window: Window) -> None:
     )
     connection.execute(f"""
         insert into identity.value_labels
-        select * from ({labels}) as labels
-        anti join identity.value_labels as known on labels.value = known.value""")
+        select labels.value, any_value(labels.channel) as channel, any_value(labels.token) as token
+        from ({labels}) as labels
+        anti join identity.value_labels as known on labels.value = known.value
+        group by labels.value""")
 
 
 def note_hubs(connection: duckdb.DuckDBPyConnection, window: Window) -> None:

@@ -3,21 +3,18 @@
 A customer's id is made of its founder alone: the membership or guest that arrived first in raw. So ids need no memory:
 they survive a full rebuild and the loss of the warehouse, and of two customers that join the elder's id stays.
 
-Working tables made here: scope_customers, old_assignment (node_key, customer_id), scope_nodes (node_no), edges,
-components, scope_assignment (node_no, node_key, customer_id).
+Working tables made here: scope_customers, old_assignment, scope_nodes (node_no), edges, components,
+scope_assignment (node_no, customer_id).
 """
 
 from __future__ import annotations
 
 import duckdb
-import numpy as np
-import pyarrow as pa
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
-from pipelines.identity.tables import kind_name, token_of
+from pipelines.identity.components import components, star_edges
 
 MEMBER_KEY = "concat_ws(chr(31), 'member', channel, member_id)"
+GUEST_KEY = "concat_ws(chr(31), 'guest', value, later_order)"
 
 
 def find_scope(connection: duckdb.DuckDBPyConnection) -> None:
@@ -52,16 +49,19 @@ def remember_old(connection: duckdb.DuckDBPyConnection, *, everything: bool) -> 
     connection.execute(f"""
         create or replace temp table old_assignment as
         with scoped as (select assignment.node_no, assignment.customer_id from identity.assignment {scope})
-        select {MEMBER_KEY} as node_key, scoped.customer_id, scoped.node_no
+        select
+            scoped.node_no, scoped.customer_id, memberships.channel, memberships.member_id,
+            null::uuid as value, null::varchar as later_order
         from scoped inner join identity.memberships on scoped.node_no = memberships.node_no
         union all
-        select guest_nodes.node_key, scoped.customer_id, scoped.node_no
+        select scoped.node_no, scoped.customer_id, null, null, guest_nodes.value, guest_nodes.later_order
         from scoped inner join identity.guest_nodes on scoped.node_no = guest_nodes.node_no""")
 
 
-def keep_claims(connection: duckdb.DuckDBPyConnection) -> None:
+def keep_claims(connection: duckdb.DuckDBPyConnection, *, everything: bool) -> None:
     """Replace what the state says of the touched values."""
-    for table in ("claims", "guest_claims", "guest_nodes", "values", "value_splits"):
+    replaced = ("claims", "guest_claims", "guest_nodes", "values", "value_splits")
+    for table in () if everything else replaced:
         connection.execute(f"""
             delete from identity.{table} using touched_values
             where {table}.value = touched_values.value""")
@@ -76,7 +76,7 @@ def keep_claims(connection: duckdb.DuckDBPyConnection) -> None:
         left join contested_owners
             on touched_claims.value = contested_owners.value and touched_claims.node_no = contested_owners.node_no""")
     connection.execute("insert into identity.guest_claims by name select * from placed_guest_claims")
-    connection.execute(f"""
+    connection.execute("""
         insert into identity.guest_nodes
         with numbered as (
             select coalesce(max(node_no), -1) as last_no
@@ -91,10 +91,8 @@ def keep_claims(connection: duckdb.DuckDBPyConnection) -> None:
             select
                 value,
                 owner_no,
-                any_value(kind_no) as kind_no,
                 min(first_arrival) as first_arrival,
-                arg_min(channel, first_arrival) as channel,
-                arg_min(order_id, first_arrival) as order_id
+                arg_min(channel || '/' || order_id, first_arrival) as first_order
             from placed_guest_claims
             where owner_no is not null
             group by value, owner_no
@@ -104,28 +102,13 @@ def keep_claims(connection: duckdb.DuckDBPyConnection) -> None:
             guests.value,
             guests.owner_no,
             guests.first_arrival,
-            concat_ws(
-                chr(31),
-                'guest',
-                {kind_name("guests.kind_no")},
-                coalesce(value_labels.channel, ''),
-                coalesce(value_labels.token, {token_of("guests.value")}),
-                case when guests.first_arrival > firsts.first_arrival then guests.channel end,
-                case when guests.first_arrival > firsts.first_arrival then guests.order_id end
-            ) as node_key
+            case when guests.first_arrival > firsts.first_arrival then guests.first_order end as later_order
         from guests
         inner join firsts on guests.value = firsts.value
-        left join identity.value_labels on guests.value = value_labels.value
         cross join numbered""")
     connection.execute("""
         insert into identity.values
-        with guest_holders as (
-            select guest_nodes.value, arg_min(node_no, owner_no) as node_no
-            from identity.guest_nodes
-            semi join touched_values on guest_nodes.value = touched_values.value
-            group by guest_nodes.value
-        ),
-        last_owners as (
+        with last_owners as (
             select value, arg_max(holder_node, owner_no) as node_no, bool_and(closed_at is not null) as is_closed
             from owner_windows
             group by value
@@ -136,11 +119,10 @@ def keep_claims(connection: duckdb.DuckDBPyConnection) -> None:
             case
                 when block_rule is not null then null
                 when last_owners.is_closed then coalesce(orphans.node_no, last_owners.node_no)
-                else coalesce(last_owners.node_no, touched_facts.any_node, guest_holders.node_no)
+                else coalesce(last_owners.node_no, touched_facts.any_node, orphans.node_no)
             end as holder_node
         from touched_facts
         left join last_owners on touched_facts.value = last_owners.value
-        left join guest_holders on touched_facts.value = guest_holders.value
         left join orphans on touched_facts.value = orphans.value""")
     connection.execute("""
         insert into identity.value_splits
@@ -183,15 +165,7 @@ def link_scope(connection: duckdb.DuckDBPyConnection, *, everything: bool) -> No
     scoped = "" if everything else "semi join scope_nodes on guest_nodes.node_no = scope_nodes.node_no"
     connection.execute(f"""
         create or replace temp table edges as
-        with firsts as (
-            select value, owner_no, min(node_no) as first_node from attachments group by value, owner_no
-        ),
-        same_value as (
-            select attachments.node_no, firsts.first_node
-            from attachments
-            inner join firsts on attachments.value = firsts.value and attachments.owner_no = firsts.owner_no
-            where attachments.node_no <> firsts.first_node
-        ),
+        with same_value as ({star_edges("attachments")}),
         order_nodes as (
             select guest_claims.channel, guest_claims.order_id, guest_nodes.node_no
             from identity.guest_claims
@@ -210,22 +184,22 @@ def link_scope(connection: duckdb.DuckDBPyConnection, *, everything: bool) -> No
             where order_nodes.node_no <> firsts.first_node
         ),
         namesakes as (
-            select attachments.value, attachments.node_no, facts.name_token, facts.birthday_token
+            select attachments.value, attachments.node_no, facts.name_key, facts.birthday_key
             from attachments
             semi join identity.value_splits as splits on attachments.value = splits.value
             inner join identity.member_facts as facts on attachments.node_no = facts.node_no
-            where facts.name_token is not null and facts.birthday_token is not null
+            where facts.name_key is not null and facts.birthday_key is not null
         ),
         same_person as (
             select namesakes.node_no, firsts.first_node
             from namesakes
             inner join (
-                select value, name_token, birthday_token, min(node_no) as first_node
+                select value, name_key, birthday_key, min(node_no) as first_node
                 from namesakes
-                group by value, name_token, birthday_token
+                group by value, name_key, birthday_key
             ) as firsts
-                on namesakes.value = firsts.value and namesakes.name_token = firsts.name_token
-                and namesakes.birthday_token = firsts.birthday_token
+                on namesakes.value = firsts.value and namesakes.name_key = firsts.name_key
+                and namesakes.birthday_key = firsts.birthday_key
             where namesakes.node_no <> firsts.first_node
         )
         select * from same_value
@@ -237,16 +211,7 @@ def link_scope(connection: duckdb.DuckDBPyConnection, *, everything: bool) -> No
 
 def find_components(connection: duckdb.DuckDBPyConnection) -> None:
     """`components`: the connected component of every node that has an edge."""
-    columns = connection.execute("select node_no, first_node from edges").fetchnumpy()
-    ends = np.concatenate([np.asarray(columns["node_no"]), np.asarray(columns["first_node"])])
-    nodes, numbered = np.unique(ends, return_inverse=True)
-    half = len(ends) // 2
-    graph = coo_matrix(
-        (np.ones(half, dtype=np.int8), (numbered[:half], numbered[half:])), shape=(len(nodes), len(nodes))
-    )
-    _, labels = connected_components(graph, directed=False)
-    table = pa.table({"node_no": pa.array(nodes, pa.int64()), "component": pa.array(labels, pa.int32())})
-    connection.register("found_components", table)
+    connection.register("found_components", components(connection, "select node_no, first_node from edges"))
     connection.execute("create or replace temp table components as select * from found_components")
     connection.unregister("found_components")
 
@@ -259,7 +224,7 @@ def name_customers(connection: duckdb.DuckDBPyConnection, *, everything: bool) -
         with nodes as (
             select node_no, first_arrival, {MEMBER_KEY} as node_key from identity.memberships
             union all
-            select node_no, first_arrival, node_key from identity.guest_nodes
+            select node_no, first_arrival, {GUEST_KEY} as node_key from identity.guest_nodes
         ),
         scoped as (
             select nodes.*, components.component
@@ -274,7 +239,6 @@ def name_customers(connection: duckdb.DuckDBPyConnection, *, everything: bool) -
         )
         select
             scoped.node_no,
-            scoped.node_key,
             'c' || left(sha256(coalesce(founders.founder_key, scoped.node_key)), 20) as customer_id
         from scoped
         left join founders on scoped.component = founders.component""")

@@ -19,18 +19,21 @@ NEWEST_TIME = """
     ) as feeds"""
 
 
-def log_changes(connection: duckdb.DuckDBPyConnection, arrival: int) -> int:
-    """Append an event for every customer part of which went into another; returns how many.
+def log_changes(connection: duckdb.DuckDBPyConnection, arrival: int, *, everything: bool) -> None:
+    """Append an event for every customer part of which went into another.
 
     A merge: the whole customer went into one other. A split: a part did. `arrival` is the run's newest `_arrival`.
     """
+    if not connection.execute("select 1 from old_assignment limit 1").fetchall():
+        return
+    _follow_nodes(connection, everything=everything)
     connection.execute("""
         create or replace temp table moves as
         with by_node as (
-            select old_assignment.customer_id as from_id, scope_assignment.customer_id as into_id
-            from old_assignment
-            inner join scope_assignment on old_assignment.node_key = scope_assignment.node_key
-            where old_assignment.customer_id <> scope_assignment.customer_id
+            select followed.old_customer_id as from_id, scope_assignment.customer_id as into_id
+            from followed
+            inner join scope_assignment on followed.node_no = scope_assignment.node_no
+            where followed.old_customer_id <> scope_assignment.customer_id
         ),
         by_order as (
             select old_order_customers.customer_id as from_id, assignment.customer_id as into_id
@@ -51,9 +54,8 @@ def log_changes(connection: duckdb.DuckDBPyConnection, arrival: int) -> int:
             count(*) over (partition by from_id) = 1
             and from_id not in (select customer_id from scope_assignment) as is_merge
         from moved""")
-    found = connection.execute("select count(*) from moves").fetchone()
-    if found is None or found[0] == 0:
-        return 0
+    if not connection.execute("select 1 from moves limit 1").fetchall():
+        return
     _gather_grounds(connection)
     connection.execute(f"""
         insert into identity.merges
@@ -85,7 +87,28 @@ def log_changes(connection: duckdb.DuckDBPyConnection, arrival: int) -> int:
         cross join logged
         left join explained on moves.from_id = explained.from_id and moves.into_id = explained.into_id
         order by moves.from_id, moves.into_id""")
-    return int(found[0])
+
+
+def _follow_nodes(connection: duckdb.DuckDBPyConnection, *, everything: bool) -> None:
+    """`followed`: today's number of every old node that still is, with its old customer.
+
+    A rebuild numbers the memberships anew; guests are numbered anew whenever their value is touched.
+    """
+    same_member = (
+        "old_assignment.channel = memberships.channel and old_assignment.member_id = memberships.member_id"
+        if everything
+        else "old_assignment.node_no = memberships.node_no"
+    )
+    connection.execute(f"""
+        create or replace temp table followed as
+        select memberships.node_no, old_assignment.customer_id as old_customer_id
+        from old_assignment inner join identity.memberships on {same_member}
+        union all
+        select guest_nodes.node_no, old_assignment.customer_id
+        from old_assignment
+        inner join identity.guest_nodes
+            on old_assignment.value = guest_nodes.value
+            and old_assignment.later_order is not distinct from guest_nodes.later_order""")
 
 
 def _gather_grounds(connection: duckdb.DuckDBPyConnection) -> None:
@@ -93,10 +116,9 @@ def _gather_grounds(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"""
         create or replace temp table grounds as
         with parties as (
-            select moves.from_id, moves.into_id, moves.is_merge, scope_assignment.node_no
+            select moves.from_id, moves.into_id, moves.is_merge, followed.node_no
             from moves
-            inner join old_assignment on moves.from_id = old_assignment.customer_id
-            inner join scope_assignment on old_assignment.node_key = scope_assignment.node_key
+            inner join followed on moves.from_id = followed.old_customer_id
             union
             select moves.from_id, moves.into_id, moves.is_merge, scope_assignment.node_no
             from moves inner join scope_assignment on moves.into_id = scope_assignment.customer_id
@@ -110,14 +132,14 @@ def _gather_grounds(connection: duckdb.DuckDBPyConnection) -> None:
             from parties
             inner join identity.claims on parties.node_no = claims.node_no
             inner join identity.memberships on parties.node_no = memberships.node_no
-            semi join touched_values on claims.value = touched_values.value
+            semi join touched_facts on claims.value = touched_facts.value
             union all
             select parties.*, guest_claims.value, min(guest_claims.placed_at), 'guest'
             from parties
             inner join identity.guest_nodes on parties.node_no = guest_nodes.node_no
             inner join identity.guest_claims
                 on guest_nodes.value = guest_claims.value and guest_nodes.owner_no = guest_claims.owner_no
-            semi join touched_values on guest_claims.value = touched_values.value
+            semi join touched_facts on guest_claims.value = touched_facts.value
             group by all
         ),
         shared as (

@@ -26,8 +26,12 @@ from pipelines.identity.config import KIND, KINDS, IdentityRules
 DAY_MICROSECONDS = 86_400_000_000
 
 
-def gather_touched(connection: duckdb.DuckDBPyConnection) -> None:
+def gather_touched(connection: duckdb.DuckDBPyConnection, *, everything: bool) -> None:
     """All claims, old and new, of members and guests on the touched values."""
+    if everything:
+        connection.execute("create or replace temp view touched_claims as select * from new_claims")
+        connection.execute("create or replace temp view touched_guest_claims as select * from new_guest_claims")
+        return
     connection.execute("""
         create or replace temp table touched_claims as
         select node_no, kind_no, value, first_seen_at, last_seen_at, held_until, closed_at from new_claims
@@ -127,7 +131,7 @@ def divide_between_owners(connection: duckdb.DuckDBPyConnection, rules: Identity
             inner join identity.member_facts as facts on touched_claims.node_no = facts.node_no
             where touched_claims.kind_no in {_kind_numbers(rules.household_kinds + rules.recycled_kinds)}
             group by touched_claims.value
-            having count(distinct facts.name_token) > 1
+            having count(distinct facts.name_key) > 1
         )
         select touched_facts.value
         from touched_facts
@@ -140,8 +144,8 @@ def divide_between_owners(connection: duckdb.DuckDBPyConnection, rules: Identity
             select
                 claims.*,
                 memberships.first_arrival,
-                facts.name_token,
-                facts.birthday_token,
+                facts.name_key,
+                facts.birthday_key,
                 facts.gender,
                 row_number() over in_order as seniority,
                 max(coalesce(claims.held_until, 'infinity'::timestamp)) over (
@@ -167,7 +171,7 @@ def divide_between_owners(connection: duckdb.DuckDBPyConnection, rules: Identity
             epoch_us(min(first_seen_at) over same_name) as name_from,
             epoch_us(max(last_seen_at) over same_name) as name_to
         from numbered
-        window same_name as (partition by value, tenancy_no, coalesce(name_token, 'member ' || node_no))""")
+        window same_name as (partition by value, tenancy_no, name_key, case when name_key is null then node_no end)""")
     _find_owners(connection, rules)
     connection.execute(f"""
         create or replace temp table contested_owners as
@@ -180,7 +184,7 @@ def divide_between_owners(connection: duckdb.DuckDBPyConnection, rules: Identity
                 partition by tenants.value, tenants.node_no
                 order by
                     tenants.node_no = owners.node_no desc,
-                    coalesce(tenants.name_token = owners.name_token, false) desc,
+                    coalesce(tenants.name_key = owners.name_key, false) desc,
                     greatest(tenants.name_from - owners.name_to, owners.name_from - tenants.name_to, 0),
                     owners.round
             ) = 1
@@ -204,7 +208,7 @@ def _find_owners(connection: duckdb.DuckDBPyConnection, rules: IdentityRules) ->
             create or replace temp table round_owners as
             select *, {round_no} as round from candidates
             qualify row_number() over (
-                partition by value, tenancy_no order by name_token is null, seniority
+                partition by value, tenancy_no order by name_key is null, seniority
             ) = 1""")
         connection.execute(f"""
             insert into owners
@@ -324,9 +328,9 @@ def _personal_contradiction(rules: IdentityRules) -> str:
     """SQL: names and birthdays or genders of `tenants` and `owners` contradict; never null."""
     return f"""coalesce(
         tenants.kind_no in {_kind_numbers(rules.household_kinds)}
-        and tenants.name_token <> owners.name_token
+        and tenants.name_key <> owners.name_key
         and (
-            coalesce(tenants.birthday_token <> owners.birthday_token, false)
+            coalesce(tenants.birthday_key <> owners.birthday_key, false)
             or coalesce(tenants.gender <> owners.gender, false)
         ), false)"""
 
@@ -336,5 +340,5 @@ def _contradict(rules: IdentityRules) -> str:
     horizon = rules.recycled_after_days * DAY_MICROSECONDS
     return f"""({_personal_contradiction(rules)} or coalesce(
         tenants.kind_no in {_kind_numbers(rules.recycled_kinds)}
-        and tenants.name_token <> owners.name_token
+        and tenants.name_key <> owners.name_key
         and greatest(tenants.name_from - owners.name_to, owners.name_from - tenants.name_to) > {horizon}, false))"""

@@ -21,7 +21,7 @@ WORKING_TABLES = (
     "touched_values", "touched_claims", "touched_guest_claims", "crowded", "touched_facts", "contested", "tenants",
     "candidates", "owners", "round_owners", "contested_owners", "owner_windows", "placed_guest_claims",
     "linking_values", "scope_customers", "old_assignment", "scope_nodes", "attachments", "edges", "components",
-    "scope_assignment", "moves", "grounds",
+    "scope_assignment", "followed", "moves", "grounds",
 )  # fmt: skip
 
 
@@ -53,6 +53,8 @@ def resolve(connection: duckdb.DuckDBPyConnection, settings: Settings, full_refr
     Raises ConfigurationError if identity.yml is wrong.
     """
     rules = load_rules(settings)
+    # The order of rows means nothing here; keeping it would cost memory and threads.
+    connection.execute("set preserve_insertion_order = false")
     connection.execute("begin transaction")
     try:
         report = _resolve(connection, rules, full_refresh)
@@ -60,6 +62,8 @@ def resolve(connection: duckdb.DuckDBPyConnection, settings: Settings, full_refr
     except BaseException:
         connection.execute("rollback")
         raise
+    finally:
+        connection.execute("reset preserve_insertion_order")
     return report
 
 
@@ -76,19 +80,23 @@ def _resolve(connection: duckdb.DuckDBPyConnection, rules: IdentityRules, full_r
     since = dict.fromkeys(raw, -1) if everything else _last_arrivals(connection)
     window = Window(since, {feed: arrival for feed, (arrival, _) in raw.items()})
     _collect(connection, window)
-    _divide(connection, rules)
+    if not everything:
+        arrivals.find_touched_values(connection)
+    _divide(connection, rules, everything=everything)
     if not everything:
         clusters.find_scope(connection)
         clusters.remember_old(connection, everything=False)
-    clusters.keep_claims(connection)
+    clusters.keep_claims(connection, everything=everything)
     clusters.link_scope(connection, everything=everything)
     clusters.find_components(connection)
     clusters.name_customers(connection, everything=everything)
     logged_before = _count(connection, "select count(*) from identity.merges")
-    history.log_changes(connection, max(window.upto.values()))
+    history.log_changes(connection, max(window.upto.values()), everything=everything)
     _note_progress(connection, raw, rules)
     tables.create_views(connection)
     report = _report(connection, everything, logged_before)
+    for view in ("touched_claims", "touched_guest_claims") if everything else ():
+        connection.execute(f"drop view temp.{view}")
     for table in WORKING_TABLES:
         connection.execute(f"drop table if exists temp.{table}")
     return report
@@ -101,11 +109,10 @@ def _collect(connection: duckdb.DuckDBPyConnection, window: Window) -> None:
     arrivals.note_labels(connection, window)
     arrivals.note_hubs(connection, window)
     arrivals.note_devices(connection, window)
-    arrivals.find_touched_values(connection)
 
 
-def _divide(connection: duckdb.DuckDBPyConnection, rules: IdentityRules) -> None:
-    owners.gather_touched(connection)
+def _divide(connection: duckdb.DuckDBPyConnection, rules: IdentityRules, *, everything: bool) -> None:
+    owners.gather_touched(connection, everything=everything)
     owners.block_hubs(connection, rules)
     owners.divide_between_owners(connection, rules)
     owners.place_guests(connection)
@@ -139,9 +146,20 @@ def _note_progress(
 
 
 def _report(connection: duckdb.DuckDBPyConnection, everything: bool, logged_before: int) -> IdentityReport:
-    blocked = connection.execute(
-        "select block_rule, count(*) from identity.identities where is_blocked group by block_rule order by block_rule"
-    ).fetchall()
+    blocked = connection.execute("""
+        with crowded_devices as (
+            select token from identity.devices
+            group by token
+            having count(*) > (select device_limit from identity.applied_rules)
+        ),
+        blocks as (
+            select block_rule from identity.values where block_rule is not null
+            union all
+            select rule from identity.divided_values
+            union all
+            select 'limit' from crowded_devices
+        )
+        select block_rule, count(*) from blocks group by block_rule order by block_rule""").fetchall()
     events = dict(
         connection.execute(
             f"select kind, count(*) from (select * from identity.merges offset {logged_before}) as new group by kind"
@@ -156,7 +174,7 @@ def _report(connection: duckdb.DuckDBPyConnection, everything: bool, logged_befo
             "select count(*) from identity.values where block_rule is null and n_members + least(n_orders, 1) > 1",
         ),
         blocked=dict(blocked),
-        touched_values=_count(connection, "select count(*) from touched_values"),
+        touched_values=_count(connection, "select count(*) from touched_facts"),
         touched_nodes=_count(connection, "select count(*) from scope_assignment"),
         merges=events.get("merge", 0),
         splits=events.get("split", 0),

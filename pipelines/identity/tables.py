@@ -9,7 +9,8 @@ State
   `closed_at`: when the member was deleted. `owner_no`: which owner of the value the claim speaks for, null if blocked.
 - orders: the newest version of every order, as far as identity needs it.
 - guest_claims: guest order × value. `is_linking`: whether the order's other identifiers are linked through this one.
-- guest_nodes: the guests of one value and one owner of it (-1: nobody's but their own).
+- guest_nodes: the guests of one value and one owner of it (-1: nobody's but their own). `later_order`: the first order
+  of these guests, where the value's first order of all is another owner's.
 - values: one row a value; `holder_node` belongs to its customer (null if blocked).
 - value_splits: values with several owners, one row an owner. value_labels: values whose key is not their token.
 - assignment: node (membership or guest node) to customer. Nothing else knows customer ids.
@@ -26,18 +27,18 @@ STATE_TABLES = {
         node_no BIGINT, channel VARCHAR, member_id VARCHAR, first_arrival BIGINT,
         first_seen_at TIMESTAMP, last_seen_at TIMESTAMP, feeds INTEGER""",
     "member_facts": """
-        node_no BIGINT, name_token VARCHAR, birthday_token VARCHAR, gender VARCHAR, closed_at TIMESTAMP""",
+        node_no BIGINT, name_key UUID, birthday_key UUID, gender VARCHAR, closed_at TIMESTAMP""",
     "claims": """
         node_no BIGINT, kind_no UTINYINT, value UUID, first_seen_at TIMESTAMP, last_seen_at TIMESTAMP,
         held_until TIMESTAMP, closed_at TIMESTAMP, owner_no INTEGER""",
     "orders": """
         channel VARCHAR, order_id VARCHAR, updated_at TIMESTAMP, arrival BIGINT, first_arrival BIGINT,
-        placed_at TIMESTAMP, member_id VARCHAR, member_node BIGINT, phone UUID, email UUID, wechat_openid UUID""",
+        placed_at TIMESTAMP, member_node BIGINT, phone UUID, email UUID, wechat_openid UUID""",
     "guest_claims": """
         channel VARCHAR, order_id VARCHAR, placed_at TIMESTAMP, first_arrival BIGINT, n_identifiers UTINYINT,
         kind_no UTINYINT, value UUID, owner_no INTEGER, is_linking BOOLEAN""",
     "guest_nodes": """
-        node_no BIGINT, value UUID, owner_no INTEGER, first_arrival BIGINT, node_key VARCHAR""",
+        node_no BIGINT, value UUID, owner_no INTEGER, first_arrival BIGINT, later_order VARCHAR""",
     "values": """
         value UUID, kind_no UTINYINT, n_members BIGINT, n_orders BIGINT, first_seen_at TIMESTAMP,
         last_seen_at TIMESTAMP, block_rule VARCHAR, reason VARCHAR, holder_node BIGINT""",
@@ -72,7 +73,7 @@ def token_of(value: str) -> str:
 def state_exists(connection: duckdb.DuckDBPyConnection) -> bool:
     """Whether all state tables of this version are there."""
     found = connection.execute(
-        "select count(*) from information_schema.tables where table_schema = 'identity' and table_name in "
+        "select count(*) from duckdb_tables() where schema_name = 'identity' and table_name in "
         f"({', '.join('?' for _ in STATE_TABLES)})",
         list(STATE_TABLES),
     ).fetchone()
@@ -146,17 +147,31 @@ VIEWS = {
         where rule = 'household'
         group by kind, channel, identity, customer_id
         qualify count(*) over (partition by kind, channel, identity) > 1""",
+    "blocks": f"""
+        select distinct
+            assignment.customer_id,
+            {kind_name("values.kind_no")} as kind,
+            value_labels.channel,
+            coalesce(value_labels.token, {token_of("values.value")}) as identity,
+            values.block_rule,
+            values.reason
+        from identity.values
+        inner join identity.claims on values.value = claims.value
+        inner join identity.assignment on claims.node_no = assignment.node_no
+        left join identity.value_labels on values.value = value_labels.value
+        where values.block_rule is not null""",
+    "divided_values": """
+        select
+            value_splits.value,
+            max(value_splits.rule) as rule,
+            count(distinct assignment.customer_id) as n_customers
+        from identity.value_splits
+        inner join identity.assignment on value_splits.holder_node = assignment.node_no
+        where value_splits.rule in ('household', 'recycled')
+        group by value_splits.value
+        having count(distinct assignment.customer_id) > 1""",
     "identities": f"""
-        with divided as (
-            select
-                value_splits.value,
-                max(value_splits.rule) as rule,
-                count(distinct assignment.customer_id) as n_customers
-            from identity.value_splits
-            inner join identity.assignment on value_splits.holder_node = assignment.node_no
-            group by value_splits.value
-        ),
-        members_named as (
+        with members_named as (
             select
                 'member' as kind,
                 memberships.channel,
@@ -177,30 +192,23 @@ VIEWS = {
                 {kind_name("values.kind_no")} as kind,
                 value_labels.channel,
                 coalesce(value_labels.token, {token_of("values.value")}) as identity,
-                case
-                    when divided.n_customers > 1 and divided.rule in ('household', 'recycled') then null
-                    else assignment.customer_id
-                end as customer_id,
+                case when divided.value is null then assignment.customer_id end as customer_id,
                 values.first_seen_at,
                 values.last_seen_at,
                 values.n_members + values.n_orders as n_sources,
-                values.block_rule is not null
-                or coalesce(divided.n_customers > 1 and divided.rule in ('household', 'recycled'), false) as is_blocked,
+                values.block_rule is not null or divided.value is not null as is_blocked,
                 case
                     when values.block_rule is not null then values.reason
-                    when divided.n_customers > 1 and divided.rule = 'household'
+                    when divided.rule = 'household'
                         then 'shared by ' || divided.n_customers
                             || ' persons: names and birthdays or genders contradict'
-                    when divided.n_customers > 1 and divided.rule = 'recycled'
+                    when divided.rule = 'recycled'
                         then 'passed to another person: another name after a long silence'
                 end as reason,
-                case
-                    when values.block_rule is not null then values.block_rule
-                    when divided.n_customers > 1 and divided.rule in ('household', 'recycled') then divided.rule
-                end as block_rule
+                coalesce(values.block_rule, divided.rule) as block_rule
             from identity.values
             left join identity.assignment on values.holder_node = assignment.node_no
-            left join divided on values.value = divided.value
+            left join identity.divided_values as divided on values.value = divided.value
             left join identity.value_labels on values.value = value_labels.value
         ),
         devices_seen as (
