@@ -44,7 +44,7 @@ def build_defs(settings: Settings, platform: Platform | None = None, **resources
         schedules=schedules,
         sensors=sensors,
         resources={**given, **resources},
-        loggers={"console": _file_logger(settings)},
+        loggers={"file": _file_logger(settings)},
         executor=dg.in_process_executor,
     )
 

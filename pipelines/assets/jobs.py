@@ -24,8 +24,8 @@ def record_failure(context: dg.HookContext) -> None:
 
 def run_options(*, as_of: str = "", full_refresh: bool = False, activate: bool = True) -> dict:
     """Run configuration of every job here."""
-    return {"resources": {"options": {"config": {
-        "as_of": as_of, "full_refresh": full_refresh, "activate": activate}}}}  # fmt: skip
+    options = {"as_of": as_of, "full_refresh": full_refresh, "activate": activate}
+    return {"resources": {"options": {"config": options}}, "loggers": {"file": {}}}
 
 
 @dg.daily_partitioned_config(start_date=BACKFILL_START)

@@ -1,6 +1,7 @@
 """Warehouse to marts: the dbt project as assets, its data tests as asset checks, the models' output beside it."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,14 @@ class Translator(DagsterDbtTranslator):
         return dbt_resource_props.get("config", {}).get("schema") or super().get_group_name(dbt_resource_props)
 
 
+@contextmanager
+def _output_to(path: Path) -> Iterator[None]:
+    """dbt's lines belong to a file: the terminal shows the progress of the whole job."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as output, redirect_stdout(output):
+        yield
+
+
 def build_dbt_assets(manifest: Path, target_path: Path) -> dg.AssetsDefinition:
     """The dbt models of the manifest as one set of assets."""
 
@@ -31,7 +40,7 @@ def build_dbt_assets(manifest: Path, target_path: Path) -> dg.AssetsDefinition:
         dbt_cli: DbtCliResource,
     ) -> Iterator[Any]:
         arguments = ["build", *(["--full-refresh"] if options.full_refresh else [])]
-        with platform.step(), dbt_environment(platform.settings):
+        with platform.step(), dbt_environment(platform.settings), _output_to(platform.settings.logs / "dbt.out"):
             platform.progress("dbt: building and testing the marts")
             yield from dbt_cli.cli(arguments, context=context, target_path=target_path).stream()
 

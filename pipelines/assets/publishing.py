@@ -35,7 +35,7 @@ def build_publishing_assets(marts: list[dg.AssetKey]) -> list[dg.AssetsDefinitio
             report = push(platform.settings, platform.engine, progress=platform.progress)
             for failure in report.failures:
                 context.log.warning("Not everything was sent, the next push goes on: %s", failure)
-        return dg.MaterializeResult(metadata={"activated": True} | report.counts())
+        return dg.MaterializeResult(metadata={"activated": True, **report.counts()})
 
     @dg.asset(key=["snapshots", "current"], group_name="publishing", deps=[deliveries], pool=WAREHOUSE_POOL)
     def current_snapshot(

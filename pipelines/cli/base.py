@@ -19,6 +19,10 @@ import click
 from pipelines.settings import Settings, load_settings
 
 
+UNBROKEN = 100_000
+"""Columns for a table that is piped: a line a row, whatever its length."""
+
+
 def _keep_home(_context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
     if value is not None:
         HomeGroup.chosen_home = value
@@ -146,10 +150,17 @@ def _print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     count = 0
     for row in rows:
         count += 1
-        table.add_row(*("" if value is None else str(_cell(value)) for value in row))
-    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+        table.add_row(*(_shown(value) for value in row))
+    Console(width=None if sys.stdout.isatty() else UNBROKEN).print(table)
     if count == 0:
         click.echo("(no rows)")
+
+
+def _shown(value: Any) -> str:
+    """A cell of a table for people: instants to the second."""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return "" if value is None else str(_cell(value))
 
 
 def existing_path(**options: Any) -> click.Path:

@@ -14,6 +14,8 @@ from functools import lru_cache
 import duckdb
 import phonenumbers
 import pyarrow as pa
+from duckdb.func import FunctionNullHandling, PythonUDFType
+from duckdb.sqltypes import VARCHAR
 
 from pipelines.feeds.contract import Column
 from pipelines.feeds.sql import literal
@@ -97,7 +99,15 @@ def install(connection: duckdb.DuckDBPyConnection, keys: Keys) -> None:
     connection.execute("SET VARIABLE token_inner = ?", [inner])
     connection.execute("SET VARIABLE token_outer = ?", [outer])
     for name, function in (("rare_phone", _phone), ("rare_email", _email), ("rare_name", _name)):
-        connection.create_function(name, _vectorised(function), ["VARCHAR"], "VARCHAR", type="arrow")  # type: ignore[arg-type, list-item]
+        # null_handling: an unusable value becomes NULL, which DuckDB refuses of a function unless told to expect it.
+        connection.create_function(
+            name,
+            _vectorised(function),
+            [VARCHAR],
+            VARCHAR,
+            type=PythonUDFType.ARROW,
+            null_handling=FunctionNullHandling.SPECIAL,
+        )
     for statement in _macros():
         connection.execute(statement)
 

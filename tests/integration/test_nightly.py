@@ -44,12 +44,16 @@ def test_everything_reconciles(home: Home) -> None:
     assert [check for check in checks if not check["ok"]] == []
 
 
-def test_the_ledger_equals_the_truth_by_channel(home: Home) -> None:
+def test_exactly_the_rows_that_were_spoilt_are_quarantined(home: Home) -> None:
     with snapshot(home) as connection:
-        found = dict(
-            connection.execute("select channel, count(*) from marts.orders where not is_test group by 1").fetchall()
-        )
-    assert sum(found.values()) > 500
+        spoilt = connection.execute(
+            f"select file, sum(rows)::int from '{home.truth}/bad_rows.parquet' group by file order by file"
+        ).fetchall()
+        quarantined = connection.execute(
+            "select file, count(*)::int from marts.quarantine group by file order by file"
+        ).fetchall()
+    assert quarantined == spoilt
+    assert len(spoilt) > 5
 
 
 def test_identity_finds_the_persons_of_the_truth(home: Home) -> None:
