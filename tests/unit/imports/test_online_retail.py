@@ -69,8 +69,11 @@ def test_a_sale_without_a_customer_is_unidentified(tmp_path: Path) -> None:
 
 def test_a_return_goes_to_the_earlier_line_at_its_price(tmp_path: Path) -> None:
     rows: list[Row] = [
-        ("1", "A1", 4, 0, 3.0, 17), ("2", "A1", 5, 1, 2.0, 17), ("3", "A1", 5, 2, 2.0, 18), ("C4", "A1", -3, 5, 2.0, 17),
-    ]  # fmt: skip
+        ("1", "A1", 4, 0, 3.0, 17),
+        ("2", "A1", 5, 1, 2.0, 17),
+        ("3", "A1", 5, 2, 2.0, 18),
+        ("C4", "A1", -3, 5, 2.0, 17),
+    ]
     _, refunds = _imported(tmp_path, rows)
     assert [(row["refund_id"], row["order_id"], row["amount"], row["reason"]) for row in refunds] == [
         ("C4-2", "2", Decimal("6"), "return")
