@@ -75,31 +75,9 @@ def draw_refunds(world: World, orders: pl.DataFrame, lines: pl.DataFrame, rng: n
     reason = np.where(kind == 3, EXCHANGE, rng.integers(0, EXCHANGE, len(chosen)))
     position = np.full(count, -1, dtype=np.int64)
     position[chosen] = np.arange(len(chosen))
-    order_of_line = lines["order"].to_numpy()
-    back = position[order_of_line]
-    named = (back >= 0) & ~lines["is_gift"].to_numpy() & (lines["amount_cents"].to_numpy() > 0)
-    partial = np.isin(kind, [1, 3])
-    named &= (back < 0) | ~partial[back] | (lines["line_no"].to_numpy() == 1)
-    quantity = np.where(partial[back], 1, lines["quantity"].to_numpy())
-    share = np.where(
-        quantity == lines["quantity"].to_numpy(),
-        lines["amount_cents"].to_numpy(),
-        lines["amount_cents"].to_numpy() // np.maximum(lines["quantity"].to_numpy(), 1),
-    )
-    discount = orders["discount_cents"].to_numpy()[order_of_line]
-    items = np.maximum(orders["items_cents"].to_numpy()[order_of_line], 1)
-    amount = share - -(-share * discount // items)
-    named &= amount > 0
-    detail = pl.DataFrame(
-        {
-            "refund": back[named],
-            "line_no": lines["line_no"].to_numpy()[named],
-            "quantity": quantity[named],
-            "amount_cents": amount[named],
-            "sku": lines["sku"].to_numpy()[named],
-        }
-    )
-    total = np.bincount(back[named], weights=amount[named], minlength=len(chosen)).astype(np.int64)
+    detail = _lines_back(orders, lines, position, np.isin(kind, [1, 3]))
+    total = np.bincount(detail["refund"].to_numpy(), weights=detail["amount_cents"].to_numpy(), minlength=len(chosen))
+    total = total.astype(np.int64)
     paid_for_goods = (orders["items_cents"] - orders["discount_cents"]).to_numpy()[chosen]
     total = np.where(np.isin(kind, [0, 2]), paid_for_goods, total)
     shipping = np.where((kind == 0) & (rng.random(len(chosen)) < 0.5), orders["shipping_cents"].to_numpy()[chosen], 0)
@@ -115,6 +93,30 @@ def draw_refunds(world: World, orders: pl.DataFrame, lines: pl.DataFrame, rng: n
         }
     )
     return Refunds(refunds, detail, _exchanges(world, orders, refunds, detail))
+
+
+def _lines_back(orders: pl.DataFrame, lines: pl.DataFrame, refund_of: np.ndarray, in_part: np.ndarray) -> pl.DataFrame:
+    """Lines that come back: of a refund in part one unit of the first line, of others everything.
+
+    refund_of: refund position by order position, -1 for none. in_part: by refund. The share of the order's discount
+    is taken off, rounded up, so that no line gives back more than was paid for it.
+    """
+    sold = lines.with_columns(pl.Series("refund", refund_of).gather(lines["order"])).filter(
+        (pl.col("refund") >= 0) & ~pl.col("is_gift") & (pl.col("amount_cents") > 0)
+    )
+    partly = pl.Series(in_part, dtype=pl.Boolean).gather(sold["refund"])
+    sold = sold.with_columns(partly.alias("partly")).filter(~pl.col("partly") | (pl.col("line_no") == 1))
+    quantity = pl.when(pl.col("partly")).then(1).otherwise(pl.col("quantity"))
+    back = sold.with_columns(
+        (pl.col("amount_cents") * quantity // pl.col("quantity")).alias("share"),
+        quantity.alias("quantity"),
+        orders["discount_cents"].gather(sold["order"]).alias("discount"),
+        orders["items_cents"].gather(sold["order"]).alias("items"),
+    )
+    less = -(-pl.col("share") * pl.col("discount") // pl.col("items"))
+    return back.select("refund", "line_no", "quantity", (pl.col("share") - less).alias("amount_cents"), "sku").filter(
+        pl.col("amount_cents") > 0
+    )
 
 
 def _exchanges(world: World, orders: pl.DataFrame, refunds: pl.DataFrame, detail: pl.DataFrame) -> Exchange:

@@ -45,6 +45,7 @@ class BasketMaker:
         self.companion = self._companions()
         self.bulk = np.array([name.startswith(("milk_", "nappy_", "snacks", "baby_food")) for name in self.pools])
         self.gift_pool = self.pools.index("care")
+        self.for_stage = self._pools_for_stage()
 
     def _missions(self) -> np.ndarray:
         """Cumulative pool probabilities by (life stage, brand, season)."""
@@ -103,6 +104,16 @@ class BasketMaker:
                         table[row, column] = weight
         return np.cumsum(table / table.sum(axis=1, keepdims=True), axis=1)
 
+    def _pools_for_stage(self) -> np.ndarray:
+        """The pool to take instead by (pool, life stage): milk powder and nappies are always the child's own stage's."""
+        table = np.tile(np.arange(len(self.pools))[:, None], (1, LIFE_STAGES))
+        for row, name in enumerate(self.pools):
+            if _family(name) in ("milk", "nappy"):
+                table[row, :] = self.gift_pool
+                for stage in range(1, MILK_STAGES + 1):
+                    table[row, stage] = self.pools.index(f"{_family(name)}_{stage}")
+        return table
+
     def life_stage(self, child_born_s: np.ndarray, at_s: np.ndarray) -> np.ndarray:
         """Life stage (0 to 5) at an instant; a child that is still expected counts as stage 1."""
         months = (at_s - child_born_s) / MONTH
@@ -120,7 +131,7 @@ class BasketMaker:
         extra[self.no_discount[first]] = 0
         order = np.repeat(np.arange(count), extra)
         anchor = first[order]
-        pool = _draw(self.companion[self.pool_of[anchor]], rng)
+        pool = self.for_stage[_draw(self.companion[self.pool_of[anchor]], rng), stage[order]]
         related = (anchor * 7 + pool * 5 + (3 * rng.random(len(order)) ** 2).astype(np.int64)) % self.sizes[pool]
         other = self._favourite_or_popular(pool, person[order], rng)
         further = np.where(rng.random(len(order)) < 0.62, self.members[pool, related], other)

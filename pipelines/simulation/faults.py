@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import json
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -92,11 +93,12 @@ _PARQUET_FAULTS: dict[str, dict[str, tuple[str, str, object]]] = {
 
 
 class FaultPlanter:
-    """Plants faults in turn, so that every kind comes up; `planted` holds (channel, feed, file, kind, rows)."""
+    """Plants the rarest fault first, so that every kind comes up; `planted` holds (channel, feed, file, kind, rows)."""
 
     def __init__(self) -> None:
         self.planted: list[tuple[str, str, str, str, int]] = []
-        self._turn: dict[tuple[str, str], int] = {}
+        self._begun: set[tuple[str, str]] = set()
+        self._used: Counter[tuple[str, str]] = Counter()
 
     def plant_text(
         self, channel: str, feed: str, file: str, header: str | None, lines: list[str], rng: np.random.Generator
@@ -104,7 +106,7 @@ class FaultPlanter:
         """The lines with bad ones among them: about BAD_ROW_SHARE of the rows, one at least in a first file."""
         if feed not in _FAULTS or not lines:
             return lines
-        count = int(rng.binomial(len(lines), BAD_ROW_SHARE)) + ((channel, feed) not in self._turn)
+        count = int(rng.binomial(len(lines), BAD_ROW_SHARE)) + ((channel, feed) not in self._begun)
         models = rng.integers(0, len(lines), count)
         places = np.sort(rng.integers(0, len(lines) + 1, count))[::-1]
         result = list(lines)
@@ -119,7 +121,7 @@ class FaultPlanter:
     ) -> pl.DataFrame:
         """The rows with bad ones after them; Parquet's types rule out most kinds."""
         faults = _PARQUET_FAULTS.get(feed)
-        count = int(rng.binomial(len(rows), BAD_ROW_SHARE)) + ((channel, feed) not in self._turn) if faults else 0
+        count = int(rng.binomial(len(rows), BAD_ROW_SHARE)) + ((channel, feed) not in self._begun) if faults else 0
         if not faults or not count:
             return rows
         bad = []
@@ -145,7 +147,7 @@ class FaultPlanter:
         names = header.split(",")
         cells = next(csv.reader([line]))
         record: Record = dict(zip(names, cells, strict=True))
-        if "lines" in record:
+        if feed == "orders" and "lines" in record:
             record["lines"] = json.loads(record["lines"])
         elif feed == "orders":
             faults = dict(_SPLIT_ORDER_FAULTS)
@@ -155,7 +157,7 @@ class FaultPlanter:
         if kind == "too many cells":
             return kind, self._csv([*cells, "one more", "and another"])
         changed = faults[kind](self._renamed(feed, record))
-        if "lines" in changed:
+        if isinstance(changed.get("lines"), list):
             changed["lines"] = json.dumps(changed["lines"], ensure_ascii=False)
         return kind, self._csv(["" if changed[name] is None else str(changed[name]) for name in names])
 
@@ -170,9 +172,11 @@ class FaultPlanter:
         return buffer.getvalue()
 
     def _next(self, channel: str, feed: str, kinds: list[str]) -> str:
-        turn = self._turn.get((channel, feed), sum(map(ord, channel)))
-        self._turn[(channel, feed)] = turn + 1
-        return kinds[turn % len(kinds)]
+        """The kind that was planted least often in this feed so far."""
+        self._begun.add((channel, feed))
+        kind = min(kinds, key=lambda name: self._used[(feed, name)])
+        self._used[(feed, kind)] += 1
+        return kind
 
     def _count(self, channel: str, feed: str, file: str, kind: str) -> None:
         self.planted.append((channel, feed, file, kind, 1))
