@@ -301,6 +301,8 @@ _MEASURE_TEXT = {
     },
 }
 
+_EXACTLY = {"zh": "订单 {0} 笔", "en": "{0} orders"}
+
 
 def _block_text(path: Path, where: str, block: Any, rules: SegmentRules, language: str) -> str:
     """A block of cells in words: the cutoffs where they are fixed and the scores adjoin, else the scores."""
@@ -330,6 +332,8 @@ def _range_text(measure: str, low: int, high: int, rules: SegmentRules, language
     above = cutoffs[high - 1]
     if low == 1:
         return bottom_open.format(above)
+    if measure == "f" and cutoffs[low - 2] == above - 1:
+        return _EXACTLY[language].format(cutoffs[low - 2])
     return between.format(cutoffs[low - 2], above - 1 if measure == "f" else above)
 
 

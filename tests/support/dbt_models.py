@@ -1,4 +1,4 @@
-"""The dbt project in tests: run by dbt itself, or its compiled SQL run directly where dbt's own seconds would add up."""
+"""The dbt project in tests: run by dbt itself, or its compiled SQL run directly where dbt's seconds would add up."""
 
 from __future__ import annotations
 

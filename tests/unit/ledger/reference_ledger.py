@@ -176,14 +176,16 @@ def _book_refund(
     def in_order_currency(amount: Decimal) -> Decimal:
         return amount if to_order_currency is None else cents(amount * to_order_currency)
 
-    named = refund["lines"] or []
+    named: dict[str, Decimal] = {}
+    for row in refund["lines"] or ():
+        named[row["line_id"]] = named.get(row["line_id"], Decimal(0)) + row["amount"]
     asked = {line.line_id: Decimal(0) for line in lines}
     goods = in_order_currency(refund["amount"]) if not named else Decimal(0)
-    for row in named:
-        if row["line_id"] in asked:
-            asked[row["line_id"]] += in_order_currency(row["amount"])
-        elif row["line_id"] not in known:
-            goods += in_order_currency(row["amount"])
+    for line_id, amount in named.items():
+        if line_id in asked:
+            asked[line_id] = in_order_currency(amount)
+        elif line_id not in known:
+            goods += in_order_currency(amount)
     taken = {line.line_id: min(asked[line.line_id], line.remaining) for line in lines}
     left = {line.line_id: line.remaining - taken[line.line_id] for line in lines}
     if goods >= sum(left.values()) - CENT:

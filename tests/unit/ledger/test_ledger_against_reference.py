@@ -54,7 +54,9 @@ prices = st.one_of(money(300, 2), money(300, 2), money(50, 4), money(9, 0))
 lines = st.fixed_dictionaries(
     {
         "sku": st.sampled_from(["food", "food", "coat", "card", "phone", "holder", "unheard"]),
-        "quantity": st.one_of(st.integers(1, 6).map(Decimal), st.integers(1, 39_999).map(lambda n: Decimal(n) / 10_000)),
+        "quantity": st.one_of(
+            st.integers(1, 6).map(Decimal), st.integers(1, 39_999).map(lambda n: Decimal(n) / 10_000)
+        ),
         "unit_list_price": st.one_of(st.none(), prices),
         "unit_price": prices,
         "discount_amount": st.one_of(st.none(), st.just(Decimal(0)), money(20, 2)),
