@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-
-import pyarrow as pa
 
 from pipelines.activation.export_fields import PERSONAL
 from pipelines.activation.exports import export_segment
@@ -39,12 +38,7 @@ def run_export(
     chosen = None if fields is None else tuple(field.strip() for field in fields.split(",") if field.strip())
     is_personal = chosen is not None and any(field in PERSONAL for field in chosen)
 
-    def reveal(pairs: list[tuple[str, str]]) -> pa.Table:
-        with Vault.open(settings) as vault:
-            return vault.reveal_members(pairs)
-
-    with state(settings) as engine:
-        receipt = export_segment(
-            settings, engine, name, form, out, chosen, hash_algorithm, purpose, reveal if is_personal else None
-        )
+    with state(settings) as engine, ExitStack() as opened:
+        reveal = opened.enter_context(Vault.open(settings)).reveal_members if is_personal else None
+        receipt = export_segment(settings, engine, name, form, out, chosen, hash_algorithm, purpose, reveal)
     return receipt.words()

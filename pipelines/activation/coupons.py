@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 
+from pipelines.keys import load_keys
 from pipelines.settings import Settings
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -16,8 +17,6 @@ _CHARACTERS = 14
 
 def home_secret(settings: Settings) -> bytes:
     """The secret of this home's coupon codes, derived from its token key. Raises ConfigurationError without keys."""
-    from pipelines.keys import load_keys
-
     return load_keys(settings).token("coupon", "secret of the coupon codes of this home").encode()
 
 

@@ -128,8 +128,7 @@ def _deliver_operation(
     progress: Callable[[str], None],
 ) -> bool:
     """False if the destination is given up."""
-    failures = 0
-    done = 0
+    failures = refusals = done = 0
     while claims := outbox.claim_due(engine, destination.name, operation, clock(), _batch_size(destination, operation)):
         prepared, broken = _prepare(destination, claims, clock())
         outbox.settle(engine, destination.name, broken, clock())
@@ -139,6 +138,9 @@ def _deliver_operation(
         if failures >= _BREAKER:
             sent.stopped = f"{failures} calls in a row failed ({fault}); the rest waits for the next push"
             return False
+        refusals = refusals + 1 if settlements and all(one.state == "planned" for one in settlements) else 0
+        if refusals >= _BREAKER:
+            return True  # a rate limit, which every further call would only run into; `deliver` waits it out
         done += len(claims)
         progress(f"{destination.name} {operation}: {done} sent")
     return True
@@ -279,7 +281,11 @@ def _again(claim: Claim, reason: str, now: datetime, seconds: float | None = Non
     """Plan the next attempt, or give up after the last."""
     if claim.attempts >= MAX_ATTEMPTS:
         return Settlement(claim, "rejected", f"given up after {claim.attempts} attempts: {reason}")
-    wait = RETRY_SECONDS[max(claim.attempts, 1) - 1] if seconds is None else max(seconds, 0.0)
+    if seconds is None:
+        wait = float(RETRY_SECONDS[max(claim.attempts, 1) - 1])
+    else:
+        # What the destination asks for holds, but one that always asks for a second must not burn every attempt.
+        wait = max(seconds, 1.0 if claim.attempts <= 2 else RETRY_SECONDS[claim.attempts - 3])
     return Settlement(claim, "planned", reason, next_attempt_at=now + timedelta(seconds=wait))
 
 

@@ -26,9 +26,7 @@ def disturb(fake, chance: random.Random, level: float) -> None:
     def answer(record):
         if chance.random() > level:
             return ("applied", 0)
-        kind = chance.choice(
-            ["already?", "rejected", "retry", "unknown", "unknown_but_applied", "silent", "kill", "oops"]
-        )
+        kind = chance.choice(["rejected", "retry", "unknown", "unknown_but_applied", "silent", "kill", "oops"])
         match kind:
             case "retry":
                 return ("retry_after", chance.choice([1, 5000]))

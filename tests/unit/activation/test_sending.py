@@ -282,3 +282,34 @@ def test_payloads_are_dropped_once_applied(world, fake):
 
     with world.engine.begin() as transaction:
         assert transaction.execute(sa.select(sa.func.count()).select_from(payloads)).scalar() == 0
+
+
+def test_a_destination_that_always_asks_for_a_second_does_not_use_up_every_attempt(world, fake):
+    fake.answers["coupon"] = lambda record: ("retry_after", 0)
+    world.publish(people(world, 1))
+    world.push()
+
+    (row,) = world.log("coupon")
+    assert (row["state"], row["attempts"]) == ("planned", 3)
+    assert world.slept == [1.0, 1.0]
+
+
+def test_a_rate_limit_is_not_run_into_by_every_batch(world, fake):
+    fake.batch = 1
+    fake.answers["coupon"] = lambda record: ("retry_after", 900)
+    world.publish(people(world, 30))
+    world.push()
+
+    assert fake.calls["coupon"] == 3
+    assert set(world.states().values()) == {"planned"}
+
+
+def test_a_short_rate_limit_is_waited_out_in_the_same_push(world, fake):
+    fake.batch = 1
+    limited_until = world.now + timedelta(seconds=5)
+    fake.answers["coupon"] = lambda record: ("applied", 0) if world.now >= limited_until else ("retry_after", 5)
+    world.publish(people(world, 30))
+    world.push()
+
+    assert set(world.states().values()) == {"applied"}
+    assert world.slept == [5.0]
