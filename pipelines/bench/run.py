@@ -37,8 +37,8 @@ def run_bench(
     """Measure ingest, RFM and identity for that many orders, and the fixed cost of dbt and Dagster.
 
     Nothing of the home is read or changed: the work lies in a folder beneath its tmp folder.
-    Returns machine (what ran it), steps (by case: question, good, ratio and its extremes over the rounds, median seconds
-    and peak MiB of both sides, outcome both agree on) and fixed_costs (by name: seconds, peak_mib).
+    Returns machine (what ran it), steps (by case: question, good, ratio and its extremes over the rounds, median
+    seconds and peak MiB of both sides, outcome both agree on) and fixed_costs (by name: seconds, peak_mib).
     Raises ConfigurationError if the disk is too full, PermanentError if a measurement fails or its two sides disagree.
     """
     show = progress or ignore_progress
