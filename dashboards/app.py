@@ -40,7 +40,10 @@ from pipelines.settings import Settings, load_settings  # noqa: E402
 
 @dataclass(frozen=True)
 class Page:
-    """One line of the registry: the view's module in `dashboards/views` is named like the page's address."""
+    """One line of the registry. `name` is the page's address and its view's module in `dashboards/views`.
+
+    A view has `render(context)`; one that needs no data has `render(language)` and opens before the first run too.
+    """
 
     name: str
     icon: str
@@ -115,7 +118,7 @@ def _draw_page(page: Page, context: Context | None, problem: Callable[[], None],
     if context is not None:
         _tell_news(context)
     try:
-        import_module(f"dashboards.views.{page.name}").render(context or language)
+        import_module(f"dashboards.views.{page.name}").render(context if page.needs_data else language)
     except SnapshotGoneError as error:
         _redraw(language, error)
     except SnapshotUnreadableError as error:

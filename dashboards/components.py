@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 import streamlit as st
@@ -82,6 +82,7 @@ class Card:
     delta: str | None = None
     note: str = ""
     trend: Sequence[float] = ()
+    less_is_better: bool = False
 
 
 def cards(language: Language, found: Sequence[Card], *, columns: int = 6) -> None:
@@ -94,12 +95,24 @@ def cards(language: Language, found: Sequence[Card], *, columns: int = 6) -> Non
                     language.metric(card.metric),
                     card.value,
                     delta=card.delta,
+                    delta_color=_delta_color(card),
+                    delta_arrow="off" if _is_unchanged(card) else "auto",
                     help=language.tooltip(card.metric),
                     chart_data=list(card.trend) or None,
                     chart_type="area",
                 )
                 if card.note:
                     st.caption(card.note)
+
+
+def _is_unchanged(card: Card) -> bool:
+    return card.delta is not None and card.delta.startswith("0")
+
+
+def _delta_color(card: Card) -> Literal["normal", "inverse", "off"]:
+    if _is_unchanged(card):
+        return "off"
+    return "inverse" if card.less_is_better else "normal"
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:

@@ -90,13 +90,15 @@ class Formats:
         if now is None or before is None or before <= 0:
             return None
         percent = (float(now) / float(before) - 1) * 100
-        return f"{percent:+,.1f}%" if abs(percent) < 1000 else f"×{float(now) / float(before):,.1f}"
+        if abs(percent) >= 1000:
+            return f"×{float(now) / float(before):,.1f}"
+        return _with_sign(percent) + "%"
 
     def points(self, now: Number | None, before: Number | None) -> str | None:
         """Difference of two shares in percentage points, or None."""
         if now is None or before is None:
             return None
-        return f"{(float(now) - float(before)) * 100:+.1f}pp"
+        return _with_sign((float(now) - float(before)) * 100) + "pp"
 
     def day(self, day: date | None, *, with_weekday: bool = True) -> str:
         """A business day: 2026年5月31日 周日, Sun 31 May 2026."""
@@ -135,3 +137,9 @@ class Formats:
         if hours < 1:
             return f"{max(hours, 0) * 60:.0f} {minute}"
         return f"{hours:.1f} {hour}" if hours < 48 else f"{hours / 24:.1f} {day}"
+
+
+def _with_sign(percent: float) -> str:
+    """One decimal with its sign; what rounds to nothing has none."""
+    text = f"{percent:+,.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text

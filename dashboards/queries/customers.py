@@ -12,6 +12,10 @@ SNAPSHOT_DATE = "SELECT max(snapshot_date) AS snapshot_date FROM customer_rfm WH
 
 FIRST_SNAPSHOT_DATE = "SELECT min(snapshot_date) AS snapshot_date FROM customer_rfm"
 
+EARLIER_SNAPSHOT_DATE = (
+    "SELECT max(snapshot_date) AS snapshot_date FROM customer_rfm WHERE snapshot_date < $snapshot_date"
+)
+
 _CHOSEN = """
 chosen AS (
     SELECT customer_rfm.*

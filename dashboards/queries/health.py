@@ -6,6 +6,8 @@ Belongs here: statements over `runs`, `batches`, `quarantine`, `drift`, `waiting
 
 from __future__ import annotations
 
+from dashboards.filters import Filters
+
 LISTED_ROWS = 200
 
 RUNS = """
@@ -89,3 +91,11 @@ FROM activation_log
 GROUP BY destination, operation, state
 ORDER BY destination, operation, state
 """
+
+
+def condition(filters: Filters) -> str:
+    """SQL that keeps the chosen channels, and what no one channel owns, such as products."""
+    if not filters.channels:
+        return "true"
+    names = ", ".join(f"$channel_{position}" for position in range(len(filters.channels)))
+    return f"(channel IN ({names}) OR channel = '_shared' OR channel IS NULL)"

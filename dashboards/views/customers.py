@@ -57,26 +57,43 @@ def _over_chosen(context: Context, statement: str, snapshot_date: date) -> Any:
 
 
 def _draw_cards(context: Context, snapshot_date: date) -> None:
-    formats = context.formats
-    summary = _over_chosen(context, queries.SUMMARY, snapshot_date).to_pylist()[0]
+    formats, language = context.formats, context.language
+    now = _summary(context, snapshot_date)
+    earlier = context.reader.rows(queries.EARLIER_SNAPSHOT_DATE, {"snapshot_date": snapshot_date})[0]["snapshot_date"]
+    before = _summary(context, earlier) if earlier else {}
+    compared = f" {language.text('customers.since', day=f'{earlier:%m-%d}')}" if earlier else ""
+
+    def card(metric: str, read: Any, compare: Any, *, less_is_better: bool = False) -> Card:
+        delta = compare(now[metric], before.get(metric))
+        return Card(metric, read(now[metric]), f"{delta}{compared}" if delta else None, less_is_better=less_is_better)
+
     try:
         identified = context.reader.rows(
             queries.IDENTIFICATION_RATE.replace("{condition}", context.filters.condition()), context.filters.parameters
         )[0]["identification_rate"]
     except MissingDataError:
         identified = None
-    buyers = summary["buyers"]
     cards(
-        context.language,
+        language,
         [
-            Card("customers", formats.count(summary["customers"])),
-            Card("repurchase_rate", formats.percent(summary["repeat_buyers"] / buyers if buyers else None)),
-            Card("mean_monetary", formats.money(summary["monetary"] / buyers if buyers else None)),
-            Card("at_risk", formats.count(summary["at_risk"])),
-            Card("asleep", formats.count(summary["asleep"])),
-            Card("identification_rate", formats.percent(identified)),
+            card("customers", formats.count, formats.change),
+            card("repurchase_rate", formats.percent, formats.points),
+            card("mean_monetary", formats.money, formats.change),
+            card("at_risk", formats.count, formats.change, less_is_better=True),
+            card("asleep", formats.count, formats.change, less_is_better=True),
+            Card("identification_rate", formats.percent(identified), note=language.text("customers.in_period")),
         ],
     )
+
+
+def _summary(context: Context, snapshot_date: date) -> dict[str, Any]:
+    """The figures of the cards on a snapshot date, by metric."""
+    found: dict[str, Any] = _over_chosen(context, queries.SUMMARY, snapshot_date).to_pylist()[0]
+    buyers = found["buyers"]
+    return found | {
+        "repurchase_rate": found["repeat_buyers"] / buyers if buyers else None,
+        "mean_monetary": found["monetary"] / buyers if buyers else None,
+    }
 
 
 def _draw_segments(context: Context, snapshot_date: date) -> None:

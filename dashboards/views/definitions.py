@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboards.components import Context
 from dashboards.language import Language, anchor, definitions
 
 
-def render(reader: Context | Language) -> None:
+def render(language: Language) -> None:
     """Draw every metric under a heading that the tooltips link to. Needs words alone, so it opens before any data."""
-    language = reader.language if isinstance(reader, Context) else reader
     st.title(language.text("definitions.title"), anchor=False)
     st.caption(language.text("definitions.subtitle"))
     for metric, entry in definitions().items():

@@ -66,16 +66,10 @@ _BATCH_COLUMNS = ("taken_at", "channel", "feed", "file", *_ROWS, "batch_id", "ru
 _QUARANTINE_COLUMNS = ("received_at", "channel", "feed", "file", "line", "column_name", "reason", "replayed_at")
 
 
-def _condition(context: Context) -> str:
-    """The filter of channels, and what no one channel owns, such as products."""
-    if not context.filters.channels:
-        return "true"
-    channels = ", ".join(f"$channel_{position}" for position in range(len(context.filters.channels)))
-    return f"(channel IN ({channels}) OR channel = '_shared' OR channel IS NULL)"
-
-
 def _read(context: Context, statement: str) -> pa.Table:
-    return context.reader.table(statement.replace("{condition}", _condition(context)), context.filters.parameters)
+    return context.reader.table(
+        statement.replace("{condition}", queries.condition(context.filters)), context.filters.parameters
+    )
 
 
 def _titles(context: Context, columns: Sequence[str]) -> dict[str, str]:

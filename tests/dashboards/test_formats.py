@@ -53,7 +53,15 @@ def test_counts_read_in_the_units_of_the_language(number: int, chinese: str, eng
 
 @pytest.mark.parametrize(
     ("now", "before", "expected"),
-    [(110, 100, "+10.0%"), (90, 100, "-10.0%"), (5, 0, None), (5, None, None), (None, 5, None), (5, -2, None)],
+    [
+        (110, 100, "+10.0%"),
+        (90, 100, "-10.0%"),
+        (5, 0, None),
+        (5, None, None),
+        (None, 5, None),
+        (5, -2, None),
+        (10000, 10001, "0.0%"),
+    ],
 )
 def test_a_change_needs_something_to_compare_with(now: int | None, before: int | None, expected: str | None) -> None:
     assert EN.change(now, before) == expected
