@@ -282,21 +282,32 @@ def read_orders(connection: duckdb.DuckDBPyConnection, window: Window) -> None:
 
 
 def note_labels(connection: duckdb.DuckDBPyConnection, window: Window) -> None:
-    """Remember channel and token of values whose key is not the token itself."""
-    sources = [("members", kind, MEMBER_COLUMNS[kind.name]) for kind in KINDS]
-    sources += [("orders", KIND[name], column) for name, column in GUEST_COLUMNS.items()]
+    """Remember channel and token of values whose key is not the token itself: open ids, and texts that are no token."""
+    columns = {"members": {kind.name: MEMBER_COLUMNS[kind.name] for kind in KINDS}, "orders": GUEST_COLUMNS}
     labels = " union all ".join(
-        f"select {value_key(kind, column)} as value, {'null' if kind.is_global else 'channel'} as channel, "
-        f"{column} as token from raw.{feed} where {window.new(feed)} and {column} is not null "
-        + (f"and try_cast({column} as uuid) is null" if kind.is_global else "")
-        for feed, kind, column in sources
+        f"select unnest([{', '.join(_label(KIND[name], column) for name, column in named.items())}]) as label "
+        f"from raw.{feed} where {window.new(feed)} "
+        f"and ({' or '.join(_needs_label(KIND[name], column) for name, column in named.items())})"
+        for feed, named in columns.items()
     )
     connection.execute(f"""
         insert into identity.value_labels
+        with labels as (select unnest(label) from ({labels}) where label is not null)
         select labels.value, any_value(labels.channel) as channel, any_value(labels.token) as token
-        from ({labels}) as labels
+        from labels
         anti join identity.value_labels as known on labels.value = known.value
         group by labels.value""")
+
+
+def _needs_label(kind: Kind, token: str) -> str:
+    present = f"{token} is not null"
+    return f"({present} and try_cast({token} as uuid) is null)" if kind.is_global else f"({present})"
+
+
+def _label(kind: Kind, token: str) -> str:
+    channel = "null" if kind.is_global else "channel"
+    label = f"struct_pack(value := {value_key(kind, token)}, channel := {channel}::varchar, token := {token})"
+    return f"case when {_needs_label(kind, token)} then {label} end"
 
 
 def note_hubs(connection: duckdb.DuckDBPyConnection, window: Window) -> None:
@@ -311,20 +322,26 @@ def note_hubs(connection: duckdb.DuckDBPyConnection, window: Window) -> None:
         )
         select shown.value from shown anti join identity.staff_phones as known on shown.value = known.value""")
     connection.execute("insert into identity.staff_phones select * from new_staff_phones")
-    flagged = " union ".join(
-        f"select {value_key(KIND[kind], column + '_token')} as value from raw.{feed} "
-        f"where {window.new(feed)} and {column}_issue = 'placeholder' and {column}_token is not null"
-        for feed, kind, column in (
-            ("members", "phone", "phone"),
-            ("members", "email", "email"),
-            ("orders", "phone", "guest_phone"),
-            ("orders", "email", "guest_email"),
+    columns = {
+        "members": {"phone": "phone", "email": "email"},
+        "orders": {"phone": "guest_phone", "email": "guest_email"},
+    }
+    flagged = " union all ".join(
+        "select unnest(["
+        + ", ".join(
+            f"case when {column}_issue = 'placeholder' then {value_key(KIND[kind], column + '_token')} end"
+            for kind, column in named.items()
         )
+        + f"]) as value from raw.{feed} where {window.new(feed)} and ("
+        + " or ".join(f"{column}_issue = 'placeholder'" for column in named.values())
+        + ")"
+        for feed, named in columns.items()
     )
     connection.execute(f"""
         create or replace temp table new_placeholders as
-        select flagged.value from ({flagged}) as flagged
-        anti join identity.placeholders as known on flagged.value = known.value""")
+        select distinct flagged.value from ({flagged}) as flagged
+        anti join identity.placeholders as known on flagged.value = known.value
+        where flagged.value is not null""")
     connection.execute("insert into identity.placeholders select * from new_placeholders")
 
 
