@@ -92,7 +92,7 @@ def find_source(source: Path | None) -> Path:
 def write_feeds(source: Path | None, out: Path, progress: Callable[[str], None] | None = None) -> ImportReport:
     """Write every feed of the data set to the landing folder `out`. Raises ConfigurationError as `import_dataset`."""
     connection = open_source("complete-journey", find_source(source), TABLES)
-    prepare_target(out, CHANNELS_YML)
+    prepare_target(out, "complete-journey", CHANNELS_YML)
     report = ImportReport()
     for statement in (SALES, LINES, COUPONS):
         connection.execute(statement)

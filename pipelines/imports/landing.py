@@ -57,13 +57,19 @@ def _stems(tables: Mapping[str, tuple[str, ...]]) -> str:
     return ", ".join(f"{table}.parquet" for table in tables)
 
 
-def prepare_target(out: Path, channels_yml: str) -> None:
-    """Make the landing folder with its channels.yml. Raises ConfigurationError if it already holds files."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+def prepare_target(out: Path, dataset: str, channels_yml: str) -> None:
+    """Make the landing folder with its channels.yml; one that an import of the same data set began is written again.
+
+    Raises ConfigurationError if it holds other files.
+    """
+    marker = out / ".import"
+    begun = marker.is_file() and marker.read_text(encoding="utf-8") == dataset
+    if not begun and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigurationError(
             f"{out} is not an empty folder; import into a new one, so that no old file is mixed in."
         )
     out.mkdir(parents=True, exist_ok=True)
+    marker.write_text(dataset, encoding="utf-8")
     (out / "channels.yml").write_text(channels_yml, encoding="utf-8")
 
 

@@ -56,7 +56,7 @@ channels:
 def write_feeds(source: Path | None, out: Path, progress: Callable[[str], None] | None = None) -> ImportReport:
     """Write every feed of the data set to the landing folder `out`. Raises ConfigurationError as `import_dataset`."""
     connection = open_source("online-retail", source, TABLES)
-    prepare_target(out, CHANNELS_YML)
+    prepare_target(out, "online-retail", CHANNELS_YML)
     _treat(connection)
     report = ImportReport()
     for channel, feed, query in (

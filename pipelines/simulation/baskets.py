@@ -105,7 +105,7 @@ class BasketMaker:
         return np.cumsum(table / table.sum(axis=1, keepdims=True), axis=1)
 
     def _pools_for_stage(self) -> np.ndarray:
-        """The pool to take instead by (pool, life stage): milk powder and nappies are always the child's own stage's."""
+        """The pool to take instead by (pool, life stage): milk powder and nappies are the child's own stage's."""
         table = np.tile(np.arange(len(self.pools))[:, None], (1, LIFE_STAGES))
         for row, name in enumerate(self.pools):
             if _family(name) in ("milk", "nappy"):

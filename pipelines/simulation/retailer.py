@@ -5,8 +5,9 @@ Belongs here: the order of the work and what is carried from week to week. Does 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -19,9 +20,11 @@ from pipelines.simulation.delivery import Landing
 from pipelines.simulation.doors import channels_yml
 from pipelines.simulation.orders import World, appetite, build_world
 from pipelines.simulation.people import DAY, build_people
-from pipelines.simulation.truth import TruthWriter
+from pipelines.simulation.truth import LAST_TRUTH_FILE, TruthWriter
 from pipelines.simulation.weeks import Simulation
 
+MARKER = ".simulation.json"
+"""Hidden file in the landing folder: the arguments, and the report once all files are there."""
 DEFAULT_CUSTOMERS = 5000
 DEFAULT_END = date(2026, 6, 30)
 ORDERS_A_CUSTOMER = 10
@@ -55,10 +58,18 @@ def simulate(
     ends on `end`, inclusive. orders: exact number of distinct orders, drawn from the persons' habits unless given.
     progress: called with a line of text for every week.
 
-    Raises ConfigurationError for impossible arguments or an `out` that already holds files.
+    Where the same simulation was finished before, nothing is written and its report is returned; one that was killed is
+    written again. Raises ConfigurationError for impossible arguments or an `out` that holds other files.
     """
-    customers = customers or (max(DEFAULT_CUSTOMERS, orders // ORDERS_A_CUSTOMER) if orders else DEFAULT_CUSTOMERS)
+    customers = (
+        customers
+        if customers is not None
+        else (max(DEFAULT_CUSTOMERS, orders // ORDERS_A_CUSTOMER) if orders else DEFAULT_CUSTOMERS)
+    )
     _check(out, truth, customers, days, orders)
+    arguments = {"customers": customers, "days": days, "seed": seed, "orders": orders, "end": end.isoformat()}
+    if done := _begin(out, truth, arguments):
+        return done
     first = end - timedelta(days=days - 1)
     start = int(datetime(first.year, first.month, first.day, tzinfo=UTC).timestamp()) - 8 * 3600
     people = build_people(customers, start, start + days * DAY, stream(seed, "people"))
@@ -77,22 +88,48 @@ def simulate(
         known.write_bad_rows(simulation.deliveries.faults.planted)
     landing = simulation.deliveries.landing
     bad_rows = len(simulation.deliveries.faults.planted)
-    return SimulationReport(dict(landing.rows), landing.files, simulation.order_count, len(people), bad_rows)
+    report = SimulationReport(dict(landing.rows), landing.files, simulation.order_count, len(people), bad_rows)
+    _write_whole(out / MARKER, json.dumps({"arguments": arguments, "report": asdict(report)}))
+    return report
 
 
 def _check(out: Path, truth: Path | None, customers: int, days: int, orders: int | None) -> None:
     for name, value in (("--customers", customers), ("--days", days), ("--orders", orders)):
         if value is not None and value < 1:
             raise ConfigurationError(f"{name} is {value}; give 1 or more.")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigurationError(
-            f"{out} is not an empty folder; simulate into a new one, so that no old file is mixed in."
-        )
     if truth and truth.resolve().is_relative_to(out.resolve()):
         raise ConfigurationError(
             f"--truth {truth} lies within the landing folder; what is true must stay apart from it."
         )
+
+
+def _begin(out: Path, truth: Path | None, arguments: Mapping[str, object]) -> SimulationReport | None:
+    """Claim the folder for these arguments; the report if a simulation of the same arguments was finished there.
+
+    One that was killed is written over, file by file, with the same bytes.
+    """
+    marker = out / MARKER
+    if marker.is_file():
+        known = json.loads(marker.read_text(encoding="utf-8"))
+        if known["arguments"] != arguments:
+            raise ConfigurationError(
+                f"{out} holds a simulation of other arguments ({known['arguments']}); simulate into a new folder."
+            )
+        whole = truth is None or (truth / LAST_TRUTH_FILE).is_file()
+        return SimulationReport(**known["report"]) if known["report"] and whole else None
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigurationError(
+            f"{out} is not an empty folder; simulate into a new one, so that no old file is mixed in."
+        )
     out.mkdir(parents=True, exist_ok=True)
+    _write_whole(marker, json.dumps({"arguments": arguments, "report": None}))
+    return None
+
+
+def _write_whole(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
 
 
 def _quota(world: World, orders: int | None) -> np.ndarray:

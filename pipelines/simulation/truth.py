@@ -19,6 +19,8 @@ from scipy.sparse.csgraph import connected_components
 from pipelines.simulation.doors import DOORS
 from pipelines.simulation.people import PLACEHOLDER_PHONES, People
 
+LAST_TRUTH_FILE = "bad_rows.parquet"
+"""Written last: where it is, the truth is whole."""
 LINKING_KINDS = ("phone", "email", "wechat_unionid", "alipay_uid", "card_no")
 """Global identity kinds that link on their own."""
 
@@ -37,6 +39,7 @@ class TruthWriter:
     def __enter__(self) -> TruthWriter:
         if self.folder:
             self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / LAST_TRUTH_FILE).unlink(missing_ok=True)
             self._orders = pq.ParquetWriter(self.folder / "order_persons.parquet", ORDER_SCHEMA)
         return self
 
@@ -89,7 +92,7 @@ class TruthWriter:
         if self.folder:
             frame = pl.DataFrame(planted, schema=["channel", "feed", "file", "kind", "rows"], orient="row")
             counted = frame.group_by("channel", "feed", "file", "kind", maintain_order=True).agg(pl.col("rows").sum())
-            counted.write_parquet(self.folder / "bad_rows.parquet")
+            counted.write_parquet(self.folder / LAST_TRUTH_FILE)
 
 
 def components(people: People) -> np.ndarray:

@@ -142,7 +142,7 @@ def test_coupons_come_with_their_redemptions_and_the_basket_of_the_day(tmp_path:
         min_size=1, max_size=12,
     )
 )  # fmt: skip
-@checked(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@checked(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_cent_and_no_unit_is_lost_whatever_the_source_says(rows: list[tuple[int, ...]]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

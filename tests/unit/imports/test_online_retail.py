@@ -177,7 +177,7 @@ def _reference(rows: list[Row]) -> dict[tuple[str, str], int]:
         min_size=1, max_size=14,
     )
 )  # fmt: skip
-@checked(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@checked(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_matching_is_that_of_a_queue_of_single_units(moves: list[tuple[int, int, str, int]]) -> None:
     rows: list[Row] = [
         (f"{'C' if quantity < 0 else ''}{position}", sku, quantity, hour, 2.0, customer)
@@ -192,6 +192,13 @@ def test_matching_is_that_of_a_queue_of_single_units(moves: list[tuple[int, int,
     assert dict(taken) == _reference(rows)
     returned = sum(-quantity for quantity, *_ in moves if quantity < 0)
     assert sum(refund["amount"] for refund in refunds) == Decimal(2) * returned
+
+
+def test_an_import_that_was_begun_can_be_run_again(tmp_path: Path) -> None:
+    rows: list[Row] = [("1", "A1", 5, 0, 3.0, 17)]
+    first = _imported(tmp_path, rows)
+    (tmp_path / "landing" / "web" / "orders" / "orders.parquet").unlink()
+    assert _imported(tmp_path, rows) == first
 
 
 def test_a_missing_source_is_named(tmp_path: Path) -> None:

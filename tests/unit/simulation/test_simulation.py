@@ -108,7 +108,7 @@ def test_every_feed_of_the_contract_is_delivered(world: tuple[Path, Path, Simula
 def test_every_format_is_delivered_and_nothing_is_left_half_written(world: tuple[Path, Path, SimulationReport]) -> None:
     names = [path.name for path in world[0].rglob("*") if path.is_file()]
     endings = Counter(name.split(".", 1)[1] for name in names)
-    assert set(endings) == {"yml", "jsonl", "jsonl.gz", "csv", "csv.gz", "parquet"}
+    assert set(endings) == {"simulation.json", "yml", "jsonl", "jsonl.gz", "csv", "csv.gz", "parquet"}
 
 
 def test_columns_are_the_contracts_but_for_declared_drift(world: tuple[Path, Path, SimulationReport]) -> None:
@@ -307,6 +307,26 @@ def test_a_folder_that_holds_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "old.csv").write_text("x")
     with pytest.raises(ConfigurationError, match="not an empty folder"):
         simulate(tmp_path, customers=10, days=7)
+
+
+def test_a_finished_simulation_is_not_written_again_and_a_killed_one_is(tmp_path: Path) -> None:
+    out = tmp_path / "landing"
+    first = simulate(out, tmp_path / "truth", customers=40, days=8)
+    whole = _digest(out)
+    written = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    assert simulate(out, tmp_path / "truth", customers=40, days=8) == first
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == written
+    marker = json.loads((out / ".simulation.json").read_text())
+    (out / ".simulation.json").write_text(json.dumps(marker | {"report": None}))
+    next((out / "pc_mall" / "orders").iterdir()).unlink()
+    assert simulate(out, tmp_path / "truth", customers=40, days=8) == first
+    assert _digest(out) == whole
+
+
+def test_a_simulation_of_other_arguments_is_refused(tmp_path: Path) -> None:
+    simulate(tmp_path / "landing", customers=40, days=8)
+    with pytest.raises(ConfigurationError, match="other arguments"):
+        simulate(tmp_path / "landing", customers=41, days=8)
 
 
 def test_truth_within_the_landing_folder_is_refused(tmp_path: Path) -> None:
