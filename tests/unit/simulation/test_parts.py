@@ -13,6 +13,7 @@ import phonenumbers
 import polars as pl
 import pytest
 from hypothesis import given
+from hypothesis import settings as checked
 from hypothesis import strategies as st
 
 from pipelines.simulation.baskets import MONTH, BasketMaker
@@ -37,11 +38,13 @@ def world(people: People) -> World:
     return build_world(people, CATALOGUE, FIRST, 180, np.random.default_rng(2))
 
 
+@checked(deadline=None)
 @given(st.lists(st.integers(-(10**15), 10**15)))
 def test_cents_become_decimals_exactly(values: list[int]) -> None:
     assert cents(np.array(values, dtype=np.int64)).to_list() == [Decimal(value).scaleb(-2) for value in values]
 
 
+@checked(deadline=None)
 @given(st.lists(st.integers(0, 10**9), min_size=1))
 def test_money_in_json_has_two_decimals_at_most(values: list[int]) -> None:
     rows = pl.DataFrame({"amount": cents(np.array(values, dtype=np.int64))})
