@@ -32,13 +32,19 @@ def demo(customers: int, days: int, seed: int, no_serve: bool) -> None:
 @click.command(cls=HomeCommand)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The landing folder to write.")
 @click.option("--truth", type=click.Path(path_type=Path), help="Where to write what is true.")
-@click.option("--customers", type=POSITIVE, default=5000, show_default=True, help="Persons to simulate.")
+@click.option("--customers", type=POSITIVE, help="Persons to simulate  [default: 5000, or a tenth of --orders].")
 @click.option("--days", type=POSITIVE, default=180, show_default=True, help="Days of history.")
 @click.option("--seed", type=int, default=7, show_default=True)
 @click.option("--orders", type=POSITIVE, help="Orders to write, instead of what the customers would place.")
 @click.option("--end", callback=business_date, metavar="DATE", help="Last business date  [default: 2026-06-30]")
 def simulate(
-    out: Path, truth: Path | None, customers: int, days: int, seed: int, orders: int | None, end: date | None
+    out: Path,
+    truth: Path | None,
+    customers: int | None,
+    days: int,
+    seed: int,
+    orders: int | None,
+    end: date | None,
 ) -> None:
     """Write the feeds of a simulated retailer; the same arguments give the same bytes."""
     from pipelines.simulation import DEFAULT_END
