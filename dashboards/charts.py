@@ -81,7 +81,7 @@ def trend(
 
 def bars(
     frame: pd.DataFrame, *, category: str, value: str, label: str, titles: dict[str, str], formats: Formats,
-    order: Sequence[str] | None = None, colour: str = BLUE,
+    order: Sequence[str] | None = None, colour: str = BLUE, label_limit: int = 160,
 ) -> alt.LayerChart:  # fmt: skip
     """Horizontal bars, one a row, with the readable figure of column `label` beside each; negative ones to the left."""
     import altair as alt
@@ -91,7 +91,7 @@ def bars(
             f"{category}:N",
             title=None,
             sort=list(order) if order is not None else None,
-            axis=_names_axis(),
+            axis=_names_axis(labelLimit=label_limit),
         ),
         x=alt.X(
             f"{value}:Q",
@@ -121,11 +121,15 @@ def _with_room(frame: pd.DataFrame, value: str) -> list[float]:
 def heat_map(
     frame: pd.DataFrame, *, x: str, y: str, value: str, label: str, titles: dict[str, str], x_order: Sequence[Any],
     y_order: Sequence[Any], extra: Sequence[str] = (), height: int = 320,
+    darkest: float | None = None,
 ) -> alt.LayerChart:  # fmt: skip
-    """A grid of cells, darker for more, with the readable figure of column `label` in each."""
+    """A grid of cells, darker for more, with the readable figure of column `label` in each.
+
+    darkest: the value of the darkest colour; the largest one unless given.
+    """
     import altair as alt
 
-    highest = float(frame[value].max() or 1)
+    highest = darkest or float(frame[value].max() or 1)
     base = alt.Chart(frame).encode(
         x=alt.X(
             f"{x}:N", title=titles[x], sort=list(x_order), axis=_names_axis(labelAngle=0, labelLimit=110),

@@ -19,6 +19,8 @@ from dashboards.queries import health as queries
 
 STALE_HOURS = 26.0
 """A nightly feed that has brought nothing for longer than a day and two hours is late."""
+DARKEST = 3.0
+"""Lateness, in multiples of STALE_HOURS, beyond which no cell gets darker."""
 
 
 def render(context: Context) -> None:
@@ -174,7 +176,7 @@ def _draw_freshness(context: Context) -> None:
             "channel": [names["channel"].get(row["channel"], row["channel"]) for row in rows],
             "feed": [names["feed"].get(row["feed"], row["feed"]) for row in rows],
             # Beyond a few days later is no darker, or one forgotten feed would make all others look fresh.
-            "lateness": [min(age / STALE_HOURS, 3.0) for age in ages],
+            "lateness": [min(age / STALE_HOURS, DARKEST) for age in ages],
             "label": [formats.hours(age) for age in ages],
             "taken_at": [formats.instant(row["taken_at"]) for row in rows],
         }
@@ -184,7 +186,7 @@ def _draw_freshness(context: Context) -> None:
         frame, x="feed", y="channel", value="lateness", label="label", titles=titles,
         x_order=[names["feed"].get(feed, feed) for feed in feeds],
         y_order=[names["channel"].get(channel, channel) for channel in channels],
-        extra=("taken_at",), height=max(34 * len(channels) + 60, 160),
+        extra=("taken_at",), darkest=DARKEST, height=max(34 * len(channels) + 60, 160),
     )  # fmt: skip
     st.caption(language.text("health.darker", hours=f"{STALE_HOURS:.0f}"))
     chart(built, key="freshness", alt_text=language.text("health.freshness"))
@@ -239,6 +241,7 @@ def _draw_quarantine(context: Context) -> None:
     built = charts.bars(
         listed, category="reason", value="open_rows", label="label", titles=titles, formats=formats,
         order=list(listed["reason"]), colour=charts.VERMILLION,
+        label_limit=420,
     )  # fmt: skip
     chart(built, key="quarantine", alt_text=language.text("health.quarantine"))
     with behind(language, "quarantine"):

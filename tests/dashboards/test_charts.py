@@ -62,6 +62,22 @@ def test_axes_count_in_the_units_of_the_language(language: str, units: tuple[str
     assert all(f"'{unit}'" in text for unit in units)
 
 
+def test_a_heat_map_of_fresh_feeds_is_light() -> None:
+    frame = pd.DataFrame({"name": ["a"], "kind": ["x"], "value": [0.1], "label": ["2 h"]})
+    spec = charts.heat_map(
+        frame,
+        x="kind",
+        y="name",
+        value="value",
+        label="label",
+        titles=TITLES,
+        x_order=["x"],
+        y_order=["a"],
+        darkest=3.0,
+    ).to_dict()
+    assert spec["layer"][0]["encoding"]["color"]["scale"]["domain"] == [0, 3.0]
+
+
 def test_a_heat_map_draws_every_cell_of_its_axes() -> None:
     frame = pd.DataFrame({"name": ["a"], "kind": ["x"], "value": [0], "label": ["0"]})
     spec = charts.heat_map(
