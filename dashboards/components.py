@@ -176,10 +176,14 @@ def _instant(value: Any) -> Any:
 
 
 def download(language: Language, found: pa.Table, *, key: str) -> None:
-    """A button that gives the rows as CSV, made when it is pressed."""
+    """A button that gives the rows as CSV.
+
+    The text is made while the page is drawn: tables are short, and one made on the press can be dropped by a rerun
+    before the browser has fetched it.
+    """
     st.download_button(
         language.text("common.download"),
-        data=lambda: to_csv(found),
+        data=to_csv(found),
         file_name=f"{key}.csv",
         mime="text/csv",
         key=f"download-{key}",

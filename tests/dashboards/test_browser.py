@@ -35,6 +35,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH (Debian: apt-get install chromium)"),
 ]
 sync_api = pytest.importorskip("playwright.sync_api")
+sync_api.expect.set_options(timeout=PATIENCE_MS)
 
 
 @contextmanager
@@ -121,14 +122,13 @@ def test_a_page_is_drawn_whole_and_changes_its_language_with_a_click(
         sync_api.expect(tab.locator("h1")).to_have_text(words(language)[f"{page}.title"])
         sync_api.expect(tab).to_have_url(re.compile(rf"(?=.*lang={language})(?=.*channel=pos)"))
         charts = tab.locator("[data-testid=stVegaLiteChart]")
-        sync_api.expect(charts).to_have_count(CHARTS[page], timeout=PATIENCE_MS)
+        sync_api.expect(charts).to_have_count(CHARTS[page])
         for place in range(CHARTS[page]):
             drawn = charts.nth(place).locator("canvas, svg.marks").first
             drawn.wait_for()
             assert drawn.bounding_box()["width"] > 150
-        sync_api.expect(tab.locator(".st-key-filter_period_" + language)).to_contain_text(
-            words(language)["filters.period_90"]
-        )
+        period = tab.locator(f".st-key-filter_period_{language} input")
+        sync_api.expect(period).to_have_value(words(language)["filters.period_90"])
         assert tab.locator("[data-testid=stException]").count() == 0
         assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         assert tab.locator("[data-testid=stMetricValue] *").evaluate_all(_OVERFLOWING) == []
@@ -183,7 +183,7 @@ def test_a_page_that_is_open_fills_and_follows_by_itself(
         larger = build_snapshot(tmp_path / "larger.duckdb", orders=2000, customers=300, factor=10.0)
         publish(tmp_path, larger, "2")
         first.unlink()
-        sync_api.expect(card).not_to_have_text(figure, timeout=PATIENCE_MS)
+        sync_api.expect(card).not_to_have_text(figure)
         assert tab.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
         assert tab.evaluate("performance.getEntriesByType('navigation').length") == 1
         tab.get_by_role("link", name=words("en")["pages.customers"]).click()
