@@ -137,12 +137,11 @@ def _last_arrivals(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 def _note_progress(
     connection: duckdb.DuckDBPyConnection, raw: dict[str, tuple[int, int]], rules: IdentityRules
 ) -> None:
+    marks = ", ".join(f"('{feed}', {arrival}, {rows})" for feed, (arrival, rows) in raw.items())
     connection.execute("delete from identity.watermarks")
-    connection.executemany(
-        "insert into identity.watermarks values (?, ?, ?)", [[feed, *mark] for feed, mark in raw.items()]
-    )
+    connection.execute(f"insert into identity.watermarks values {marks}")
     connection.execute("delete from identity.applied_rules")
-    connection.execute("insert into identity.applied_rules values (?, ?)", [rules.fingerprint(), rules.limits[DEVICE]])
+    connection.execute(f"insert into identity.applied_rules values ('{rules.fingerprint()}', {rules.limits[DEVICE]})")
 
 
 def _report(connection: duckdb.DuckDBPyConnection, everything: bool, logged_before: int) -> IdentityReport:
