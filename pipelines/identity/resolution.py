@@ -54,6 +54,7 @@ def resolve(connection: duckdb.DuckDBPyConnection, settings: Settings, full_refr
     """
     rules = load_rules(settings)
     # The order of rows means nothing here; keeping it would cost memory and threads.
+    kept_order = connection.execute("select current_setting('preserve_insertion_order')").fetchall()[0][0]
     connection.execute("set preserve_insertion_order = false")
     connection.execute("begin transaction")
     try:
@@ -63,7 +64,7 @@ def resolve(connection: duckdb.DuckDBPyConnection, settings: Settings, full_refr
         connection.execute("rollback")
         raise
     finally:
-        connection.execute("reset preserve_insertion_order")
+        connection.execute(f"set preserve_insertion_order = {kept_order}")
     return report
 
 
