@@ -5,6 +5,7 @@ Belongs here: the closed list of kinds and the checked configuration. Does not b
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,8 +59,9 @@ class IdentityRules:
     recycled_after_days: int
 
     def fingerprint(self) -> str:
-        """Equal texts mean equal results: a change of rules calls for a full rebuild."""
-        return repr((sorted(self.limits.items()), self.household_kinds, self.recycled_kinds, self.recycled_after_days))
+        """Equal digests mean equal results: a change of rules calls for a full rebuild."""
+        rules = (sorted(self.limits.items()), self.household_kinds, self.recycled_kinds, self.recycled_after_days)
+        return hashlib.sha256(repr(rules).encode()).hexdigest()
 
 
 def load_rules(settings: Settings) -> IdentityRules:

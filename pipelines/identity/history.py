@@ -164,7 +164,8 @@ def _gather_grounds(connection: duckdb.DuckDBPyConnection) -> None:
             shared.holders,
             case
                 when shared.is_merge then {kind_name("values.kind_no")}
-                else {kind_name("values.kind_no")} || ' ' || coalesce('blocked: ' || values.block_rule, splits.rule)
+                else {kind_name("values.kind_no")} || ' '
+                    || coalesce('blocked: ' || values.block_rule, replace(splits.rule, '_', ' '))
             end as ground
         from shared
         inner join identity.values on shared.value = values.value

@@ -54,6 +54,7 @@ def resolve(connection: duckdb.DuckDBPyConnection, settings: Settings, full_refr
     """
     rules = load_rules(settings)
     # The order of rows means nothing here; keeping it would cost memory and threads.
+    kept_order = connection.execute("select current_setting('preserve_insertion_order')").fetchall()[0][0]
     connection.execute("set preserve_insertion_order = false")
     connection.execute("begin transaction")
     try:
@@ -63,7 +64,7 @@ def resolve(connection: duckdb.DuckDBPyConnection, settings: Settings, full_refr
         connection.execute("rollback")
         raise
     finally:
-        connection.execute("reset preserve_insertion_order")
+        connection.execute(f"set preserve_insertion_order = {kept_order}")
     return report
 
 
@@ -137,12 +138,11 @@ def _last_arrivals(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 def _note_progress(
     connection: duckdb.DuckDBPyConnection, raw: dict[str, tuple[int, int]], rules: IdentityRules
 ) -> None:
+    marks = ", ".join(f"('{feed}', {arrival}, {rows})" for feed, (arrival, rows) in raw.items())
     connection.execute("delete from identity.watermarks")
-    connection.executemany(
-        "insert into identity.watermarks values (?, ?, ?)", [[feed, *mark] for feed, mark in raw.items()]
-    )
+    connection.execute(f"insert into identity.watermarks values {marks}")
     connection.execute("delete from identity.applied_rules")
-    connection.execute("insert into identity.applied_rules values (?, ?)", [rules.fingerprint(), rules.limits[DEVICE]])
+    connection.execute(f"insert into identity.applied_rules values ('{rules.fingerprint()}', {rules.limits[DEVICE]})")
 
 
 def _report(connection: duckdb.DuckDBPyConnection, everything: bool, logged_before: int) -> IdentityReport:

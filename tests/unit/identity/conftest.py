@@ -30,9 +30,9 @@ def day(number: float) -> datetime:
 class Lake:
     """Raw tables with the contract's columns; every `add` is the next arrival."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, database: Path | str = ":memory:") -> None:
         self.settings = Settings(home=home)
-        self.connection = duckdb.connect()
+        self.connection = duckdb.connect(str(database))
         self.arrival = 0
         self.connection.execute("create schema raw")
         for feed, declaration in FEEDS.items():
@@ -128,5 +128,5 @@ def lake(tmp_path: Path) -> Lake:
 
 
 @pytest.fixture(scope="session")
-def new_lake() -> Callable[[Path], Lake]:
+def new_lake() -> Callable[..., Lake]:
     return Lake

@@ -110,3 +110,26 @@ def test_evidence_and_reasons_hold_no_working_keys(lake):
     ((evidence),) = json.loads(event["evidence"])
     stored = lake.rows("select identity from identity.identities where kind = 'wechat_openid'")
     assert [(evidence["identity"],)] == stored
+
+
+def test_the_connections_own_settings_are_given_back(lake):
+    setting = "select current_setting('preserve_insertion_order')"
+    for value in (True, False):
+        lake.connection.execute(f"set preserve_insertion_order = {value}")
+        lake.resolve()
+        assert lake.rows(setting) == [(value,)]
+
+
+def test_a_number_handed_on_parts_its_former_holder_with_that_cause(lake):
+    lake.member("a", at=0, phone="1")
+    lake.member("a", at=10, phone="2")
+    lake.member("b", at=5, phone="1")
+    lake.resolve()
+    assert lake.same("a", "b")
+    lake.member("a", at=3, phone="3")
+    lake.resolve()
+    (event,) = lake.merges()
+    assert (event["kind"], event["cause"]) == ("split", "phone handed on")
+    owners = lake.rows("select customer_id from identity.value_owners where kind = 'phone' order by from_at")
+    assert owners == [(lake.customer("a"),), (lake.customer("b"),)]
+    assert not lake.identity("phone", "1")["is_blocked"]
