@@ -23,8 +23,9 @@ LARGE = 2_000_000
 ROUNDS_WHEN_LARGE = 3
 """Beyond LARGE orders a round takes minutes and its noise is small beside that."""
 
-BYTES_AN_ORDER = 3_000
-"""Disk that all inputs and copies of one case take at most, measured at a million orders and doubled."""
+BYTES_AN_ORDER = 2_000
+"""Disk that the inputs and copies of one case may take: ingest's file is 385 bytes an order, and the lake and the vault
+of a round lie beside it."""
 
 
 def ignore_progress(_: str) -> None:
