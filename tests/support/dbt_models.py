@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 
 from pipelines.dbt import dbt_environment
@@ -19,7 +21,7 @@ def run_dbt(settings: Settings, *arguments: str) -> dbtRunnerResult:
     """One dbt command on the home's warehouse; the caller looks at `success`."""
     settings.lake.mkdir(parents=True, exist_ok=True)
     settings.tmp.mkdir(parents=True, exist_ok=True)
-    with dbt_environment(settings):
+    with dbt_environment(settings), _released_warehouse():
         return dbtRunner().invoke(
             [
                 "--quiet",
@@ -30,6 +32,16 @@ def run_dbt(settings: Settings, *arguments: str) -> dbtRunnerResult:
                 "--target-path", str(settings.dbt_target),
             ]
         )  # fmt: skip
+
+
+@contextmanager
+def _released_warehouse() -> Iterator[None]:
+    """The adapter keeps its connection for the life of the process; the tests open the file themselves."""
+    try:
+        yield
+    finally:
+        DuckDBConnectionManager.close_all_connections()
+        gc.collect()
 
 
 @dataclass(frozen=True, repr=False)
