@@ -37,7 +37,7 @@ class Audience(_Strict):
     """Members of any of the segments and, if both are given, in any of the lifecycle stages."""
 
     segments: tuple[str, ...] = ()
-    lifecycle: tuple[str, ...] = ()
+    lifecycle: tuple[Literal["new", "active", "at_risk", "dormant", "lost"], ...] = ()
 
     @model_validator(mode="after")
     def _not_empty(self) -> Audience:

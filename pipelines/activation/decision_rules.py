@@ -228,7 +228,8 @@ PLANNED = """
                         'valid_to': $valid_to
                     }
                 })::VARCHAR
-        END AS payload
+        END AS payload,
+        NULL::VARCHAR AS content
     FROM keyed
     ORDER BY delivery_id
 """

@@ -119,6 +119,7 @@ def _make_audience(
                 f"{published.snapshot_id} lacks; run `omnilake run`."
             )
     if wanted.segments:
+        _check_segments(connection, published, campaign_id, wanted.segments)
         conditions.append("SELECT customer_id FROM marts.segment_members WHERE list_contains($segments, segment)")
         parameters["segments"] = list(wanted.segments)
     if wanted.lifecycle:
@@ -137,6 +138,21 @@ def _make_audience(
         worth = f"SELECT customer_id, monetary FROM marts.customer_rfm WHERE snapshot_date = '{published.as_of}'"
     connection.execute(f"CREATE OR REPLACE TEMP TABLE worth AS {worth}")
     return int(connection.execute("SELECT count(*) FROM audience").fetchall()[0][0])
+
+
+def _check_segments(
+    connection: duckdb.DuckDBPyConnection, published: Published, campaign_id: str, wanted: tuple[str, ...]
+) -> None:
+    """A misspelt segment would be an empty audience that nobody notices."""
+    if "segments" not in published.tables:
+        return
+    valid = [name for (name,) in connection.execute("SELECT segment FROM marts.segments ORDER BY position").fetchall()]
+    unknown = [name for name in wanted if name not in valid]
+    if unknown:
+        raise ConfigurationError(
+            f"campaigns.{campaign_id}.audience.segments names {', '.join(unknown)}; "
+            f"segments.yml has: {', '.join(valid)}."
+        )
 
 
 def _make_capped(connection: duckdb.DuckDBPyConnection, as_of: date, campaign: Campaign, caps: tuple[Cap, ...]) -> None:

@@ -170,9 +170,9 @@ _TAG_PAYLOADS = """
         changes.address,
         to_json({
             'add': coalesce(added.labels, []),
-            'remove': coalesce(removed.labels, []),
-            'content': changes.content::JSON
+            'remove': coalesce(removed.labels, [])
         }) AS body,
+        changes.content,
         concat_ws(
             ' ',
             array_to_string(list_transform(removed.labels, lambda label: '-' || label.tag || '=' || label.value), ' '),
@@ -188,6 +188,7 @@ _RECOMMENDATION_PAYLOADS = """
     SELECT
         address,
         to_json({'items': content::JSON}) AS body,
+        NULL::VARCHAR AS content,
         array_to_string(
             list_transform(from_json(content, '[{"sku":"VARCHAR"}]'), lambda item: item.sku), ' '
         ) AS subject
@@ -222,7 +223,8 @@ _PLANNED = """
         NULL::VARCHAR AS campaign_kind,
         0::BIGINT AS liability_cents,
         NULL::DATE AS valid_to,
-        to_json({'source_ids': coalesce(persons.source_ids, '[]')::JSON, 'body': bodies.body})::VARCHAR AS payload
+        to_json({'source_ids': coalesce(persons.source_ids, '[]')::JSON, 'body': bodies.body})::VARCHAR AS payload,
+        bodies.content
     FROM keyed
     INNER JOIN bodies ON keyed.address = bodies.address
     LEFT JOIN persons ON keyed.customer_id = persons.customer_id

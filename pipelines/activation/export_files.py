@@ -111,8 +111,10 @@ class _ParquetWriter:
 
 class _XlsxWriter:
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        # constant_memory flushes each row to disk, so that a full sheet doesn't have to fit into memory.
-        self._book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "default_date_format": "yyyy-mm-dd"})
+        # constant_memory flushes each row to disk, so that a full sheet doesn't have to fit into memory; beside the
+        # export, not in the system's shared temporary folder, since it may be personal data.
+        options = {"constant_memory": True, "default_date_format": "yyyy-mm-dd", "tmpdir": str(path.parent)}
+        self._book = xlsxwriter.Workbook(str(path), options)
         self._sheet = self._book.add_worksheet()
         for column, name in enumerate(schema.names):
             self._sheet.write_string(0, column, name)

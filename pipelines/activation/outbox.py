@@ -12,6 +12,7 @@ held_out, suppressed and capped are decisions not to send; they are final at onc
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +28,7 @@ from pipelines.destinations.protocol import Operation
 
 _CHUNK = 20_000
 _PLACE = ("destination", "operation", "address", "customer_id")
-_HELD = ("customer_id", "version", "fingerprint", "content")
+_NOTED = ("version", "fingerprint", "content")
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,6 @@ class Claim:
 class Settlement:
     """What became of a claimed delivery.
 
-    held: for applied tags and recommendations, (fingerprint, content) that the destination holds from now on.
     give_back: the attempt provably never left, so it doesn't count.
     """
 
@@ -60,7 +60,6 @@ class Settlement:
     state: str
     reason: str | None = None
     next_attempt_at: datetime | None = None
-    held: tuple[str, str | None] | None = None
     give_back: bool = False
 
 
@@ -101,10 +100,12 @@ def insert_decisions(engine: sa.Engine, planned: pa.Table, plan: dict[str, Any])
 def _insert(transaction: sa.Connection, batch: pa.RecordBatch) -> int:
     rows = batch.to_pylist()
     bodies = [
-        {"delivery_id": row["delivery_id"], "payload": row["payload"]} for row in rows if row["payload"] is not None
+        {name: row[name] for name in ("delivery_id", "payload", "content")}
+        for row in rows
+        if row["payload"] is not None
     ]
     for row in rows:
-        del row["payload"]
+        del row["payload"], row["content"]
         row["attempts"] = 0
     transaction.execute(_insert_into(transaction.engine, deliveries).on_conflict_do_nothing(), rows)
     if bodies:
@@ -120,14 +121,14 @@ def supersede(engine: sa.Engine, superseded: Sequence[dict[str, Any]]) -> None:
     """
     for start in range(0, len(superseded), _CHUNK):
         chunk = superseded[start : start + _CHUNK]
+        delivery_ids = [row["delivery_id"] for row in chunk]
         with engine.begin() as transaction:
             transaction.execute(
                 deliveries.update()
-                .where(deliveries.c.delivery_id == sa.bindparam("id"), deliveries.c.state == "planned")
-                .values(state="rejected", reason="overtaken by newer data before it was sent", next_attempt_at=None),
-                [{"id": row["delivery_id"]} for row in chunk],
+                .where(deliveries.c.delivery_id.in_(delivery_ids), deliveries.c.state == "planned")
+                .values(state="rejected", reason="overtaken by newer data before it was sent", next_attempt_at=None)
             )
-            _drop_payloads(transaction, [row["delivery_id"] for row in chunk])
+            _drop_payloads(transaction, delivery_ids)
             statement = _insert_into(engine, destination_state)
             transaction.execute(
                 statement.on_conflict_do_update(
@@ -147,16 +148,19 @@ def supersede(engine: sa.Engine, superseded: Sequence[dict[str, Any]]) -> None:
 
 def withhold(engine: sa.Engine, withheld: Sequence[dict[str, Any]]) -> None:
     """Stop planned coupons that may no longer go out. withheld: delivery_id, state, reason."""
-    if not withheld:
-        return
-    with engine.begin() as transaction:
-        transaction.execute(
-            deliveries.update()
-            .where(deliveries.c.delivery_id == sa.bindparam("id"), deliveries.c.state == "planned")
-            .values(state=sa.bindparam("new_state"), reason=sa.bindparam("new_reason"), next_attempt_at=None),
-            [{"id": row["delivery_id"], "new_state": row["state"], "new_reason": row["reason"]} for row in withheld],
-        )
-        _drop_payloads(transaction, [row["delivery_id"] for row in withheld])
+    alike: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for row in withheld:
+        alike[row["state"], row["reason"]].append(row["delivery_id"])
+    for (state, reason), delivery_ids in alike.items():
+        for start in range(0, len(delivery_ids), _CHUNK):
+            chunk = delivery_ids[start : start + _CHUNK]
+            with engine.begin() as transaction:
+                transaction.execute(
+                    deliveries.update()
+                    .where(deliveries.c.delivery_id.in_(chunk), deliveries.c.state == "planned")
+                    .values(state=state, reason=reason, next_attempt_at=None)
+                )
+                _drop_payloads(transaction, chunk)
 
 
 _CLAIM_COLUMNS = (
@@ -182,9 +186,8 @@ def claim_due(engine: sa.Engine, destination: str, operation: Operation, now: da
         if rows:
             transaction.execute(
                 deliveries.update()
-                .where(deliveries.c.delivery_id == sa.bindparam("id"))
-                .values(state="sent", attempts=deliveries.c.attempts + 1, next_attempt_at=None),
-                [{"id": row.delivery_id} for row in rows],
+                .where(deliveries.c.delivery_id.in_([row.delivery_id for row in rows]))
+                .values(state="sent", attempts=deliveries.c.attempts + 1, next_attempt_at=None)
             )
     return [_claim(row, attempts=row.attempts + 1) for row in rows]
 
@@ -235,62 +238,54 @@ def settle(engine: sa.Engine, destination: str, settlements: Sequence[Settlement
     """Record what became of a batch, and what the destination holds now, in one transaction."""
     if not settlements:
         return
+    alike: dict[tuple[Any, ...], list[str]] = defaultdict(list)
+    for one in settlements:
+        alike[one.state, one.reason, one.next_attempt_at, one.give_back].append(one.claim.delivery_id)
     with engine.begin() as transaction:
-        transaction.execute(
-            deliveries.update()
-            .where(deliveries.c.delivery_id == sa.bindparam("id"))
-            .values(
-                state=sa.bindparam("new_state"),
-                reason=sa.bindparam("new_reason"),
-                attempts=sa.bindparam("new_attempts"),
-                next_attempt_at=sa.bindparam("due"),
-                settled_at=sa.bindparam("settled"),
-            ),
-            [
-                {
-                    "id": settlement.claim.delivery_id,
-                    "new_state": settlement.state,
-                    "new_reason": settlement.reason,
-                    "new_attempts": settlement.claim.attempts - settlement.give_back,
-                    "due": settlement.next_attempt_at,
-                    "settled": None if settlement.state in PENDING else now,
-                }
-                for settlement in settlements
-            ],
-        )
-        held = [
-            {
-                "destination": destination,
-                "operation": settlement.claim.operation,
-                "address": settlement.claim.address,
-                "customer_id": settlement.claim.customer_id,
-                "version": settlement.claim.version,
-                "fingerprint": settlement.held[0],
-                "content": settlement.held[1],
-            }
-            for settlement in settlements
-            if settlement.held is not None
-        ]
-        if held:
-            statement = _insert_into(engine, destination_state)
+        for (state, reason, next_attempt_at, give_back), delivery_ids in alike.items():
             transaction.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["destination", "operation", "address"],
-                    set_={name: statement.excluded[name] for name in _HELD},
-                ),
-                held,
+                deliveries.update()
+                .where(deliveries.c.delivery_id.in_(delivery_ids))
+                .values(
+                    state=state,
+                    reason=reason,
+                    next_attempt_at=next_attempt_at,
+                    attempts=deliveries.c.attempts - int(give_back),
+                    settled_at=None if state in PENDING else now,
+                )
             )
-        _drop_payloads(
-            transaction, [settlement.claim.delivery_id for settlement in settlements if settlement.state == "applied"]
+        applied = [one.claim.delivery_id for one in settlements if one.state == "applied"]
+        if applied:
+            _hold(transaction, applied)
+            _drop_payloads(transaction, applied)
+
+
+def _hold(transaction: sa.Connection, delivery_ids: Sequence[str]) -> None:
+    """Note that destinations hold what these deliveries carried; coupons are never differenced, so not noted."""
+    carried = (
+        sa.select(
+            deliveries.c.destination,
+            deliveries.c.operation,
+            deliveries.c.address,
+            deliveries.c.customer_id,
+            deliveries.c.version,
+            deliveries.c.fingerprint,
+            payloads.c.content,
         )
+        .select_from(deliveries.outerjoin(payloads, payloads.c.delivery_id == deliveries.c.delivery_id))
+        .where(deliveries.c.delivery_id.in_(delivery_ids), deliveries.c.operation != Operation.COUPON.value)
+    )
+    statement = _insert_into(transaction.engine, destination_state).from_select([*_PLACE, *_NOTED], carried)
+    transaction.execute(
+        statement.on_conflict_do_update(
+            index_elements=["destination", "operation", "address"],
+            set_={name: statement.excluded[name] for name in ("customer_id", *_NOTED)},
+        )
+    )
 
 
 def _drop_payloads(transaction: sa.Connection, delivery_ids: Sequence[str]) -> None:
-    if delivery_ids:
-        transaction.execute(
-            payloads.delete().where(payloads.c.delivery_id == sa.bindparam("id")),
-            [{"id": delivery_id} for delivery_id in delivery_ids],
-        )
+    transaction.execute(payloads.delete().where(payloads.c.delivery_id.in_(delivery_ids)))
 
 
 def copy_into(

@@ -1,4 +1,4 @@
-"""From an outbox row to the record a destination takes, and to what it holds afterwards."""
+"""From an outbox row to the record a destination takes."""
 
 from __future__ import annotations
 
@@ -43,19 +43,6 @@ def make_record(claim: Claim, resolve: Callable[[Recipient], str | None]) -> Rec
         return None if source_id is None else build(claim, recipient, source_id, payload["body"])
     except (ValueError, KeyError, TypeError, ArithmeticError) as error:
         raise UnreadablePayloadError(f"the payload of this delivery is broken ({type(error).__name__})") from error
-
-
-def held_after(claim: Claim) -> tuple[str, str | None] | None:
-    """(fingerprint, content) that the destination holds once the claim is applied; None for coupons, which aren't
-    differenced. The content is kept for tags alone, where the next difference needs it.
-    """
-    operation = Operation(claim.operation)
-    if operation is Operation.COUPON:
-        return None
-    content = None
-    if operation is Operation.TAGS and claim.payload is not None:
-        content = json.dumps(json.loads(claim.payload)["body"]["content"], ensure_ascii=False, separators=(",", ":"))
-    return claim.fingerprint, content
 
 
 def _tags(claim: Claim, recipient: Recipient, source_id: str, body: dict[str, Any]) -> TagChange:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from pipelines.activation import outbox
 from pipelines.activation.outbox import Claim, Settlement
-from pipelines.activation.records import UnreadablePayloadError, held_after, make_record
+from pipelines.activation.records import UnreadablePayloadError, make_record
 from pipelines.destinations.protocol import (
     CouponIssue,
     Destination,
@@ -43,6 +43,7 @@ _BREAKER = 3
 """A destination that fails so many calls in a row is left alone until the next push."""
 
 _DEFAULT_BATCH = 100
+_LARGEST_BATCH = 10_000  # bounds memory, and the parameters of one statement
 
 
 @dataclass
@@ -270,7 +271,7 @@ def _call(destination: Destination, operation: Operation, records: list[Record])
 def _settlement(one: _Prepared, outcome: Outcome, now: datetime) -> Settlement:
     match outcome.kind:
         case OutcomeKind.APPLIED | OutcomeKind.ALREADY:
-            return Settlement(one.claim, "applied", None, held=held_after(one.claim))
+            return Settlement(one.claim, "applied", None)
         case OutcomeKind.REJECTED:
             return Settlement(one.claim, "rejected", outcome.reason or "refused without a reason")
         case _:
@@ -309,7 +310,7 @@ def _read_back(
     for one in prepared:
         answer = found.get(one.claim.key, Found.UNKNOWN)
         if answer is Found.PRESENT:
-            settlements.append(Settlement(one.claim, "applied", None, held=held_after(one.claim)))
+            settlements.append(Settlement(one.claim, "applied", None))
         elif answer is Found.ABSENT and never_left:
             settlements.append(Settlement(one.claim, "planned", None, give_back=True))
         elif answer is Found.ABSENT or operation in capabilities.resend_is_safe:
@@ -321,4 +322,4 @@ def _read_back(
 
 
 def _batch_size(destination: Destination, operation: Operation) -> int:
-    return destination.capabilities().batch_size.get(operation, _DEFAULT_BATCH)
+    return min(destination.capabilities().batch_size.get(operation, _DEFAULT_BATCH), _LARGEST_BATCH)

@@ -50,6 +50,7 @@ payloads = sa.Table(
     metadata,
     sa.Column("delivery_id", sa.String(32), primary_key=True),
     sa.Column("payload", sa.Text, nullable=False),
+    sa.Column("content", sa.Text),
     comment="What is still to be sent; dropped once applied, so that the log stays slim.",
 )
 
@@ -103,6 +104,8 @@ PLANNED_COLUMNS = pa.schema(
         ("liability_cents", pa.int64()),
         ("valid_to", pa.date32()),
         ("payload", pa.string()),
+        ("content", pa.string()),
     ]
 )
-"""What planning hands over. payload is null where nothing is to be sent."""
+"""What planning hands over. payload: null where nothing is to be sent. content: what the destination holds afterwards,
+where the next difference needs it (tags)."""

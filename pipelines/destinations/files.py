@@ -86,8 +86,10 @@ class FilesDestination:
     def _keys(self, operation: Operation) -> Iterator[str]:
         for path in sorted((self._directory / _FOLDERS[operation]).glob("*.csv")):
             with path.open(encoding="utf-8", newline="") as file:
-                for row in csv.DictReader(file):
-                    yield row["key"]
+                rows = csv.reader(file)
+                next(rows, None)
+                for row in rows:
+                    yield row[0]
 
     def _write(self, operation: Operation, records: Sequence[Any], rows_of: Any) -> list[Outcome]:
         if not records:

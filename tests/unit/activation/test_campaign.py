@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from pipelines.activation.coupons import coupon_code
+from pipelines.errors import ConfigurationError
 
 
 def people(world, count, **changes):
@@ -395,3 +396,14 @@ def test_nothing_that_goes_out_is_a_float(world):
     (row,) = csv.DictReader(io.StringIO(content.decode()))
 
     assert (row["value"], row["threshold"]) == ("0.1", "19.9")
+
+
+def test_a_misspelt_segment_is_an_error_and_no_empty_audience(world):
+    world.campaign(audience={"segments": ["hibernatng"]})
+    world.publish([world.person("c1")])
+    with duckdb.connect(str((world.settings.snapshots / "current").resolve())) as connection:
+        connection.execute("CREATE TABLE marts.segments AS SELECT 'hibernating' AS segment, 1 AS position")
+
+    with pytest.raises(ConfigurationError, match=r"names hibernatng; segments\.yml has: hibernating"):
+        world.push()
+    assert world.log("coupon") == []

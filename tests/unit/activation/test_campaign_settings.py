@@ -28,6 +28,7 @@ def test_the_packaged_files_are_sound_and_fit_together(tmp_path: Path):
     ("change", "words"),
     [
         ({"audience": {}}, "campaigns.recall.audience: name at least one of segments, lifecycle"),
+        ({"audience": {"lifecycle": ["dormnat"]}}, r"audience\.lifecycle\.0: input should be 'new', 'active'"),
         ({"budget": {}}, "campaigns.recall.budget: name at least one of liability, coupons"),
         ({"holdout": {"share": 1}}, "campaigns.recall.holdout.share: input should be less than 1"),
         ({"holdout": {"share": ".nan"}}, "campaigns.recall.holdout.share"),
