@@ -7,7 +7,6 @@ here: the catalogue of columns (export_fields) and the file formats (export_file
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import phonenumbers
 import pyarrow as pa
 import sqlalchemy as sa
 
@@ -24,6 +22,7 @@ from pipelines.activation.audience_data import Published, read_published
 from pipelines.activation.export_fields import DEFAULT, PERSONAL, check_fields, make_query
 from pipelines.activation.export_files import WRITERS, XLSX_ROWS, open_writer
 from pipelines.errors import ConfigurationError
+from pipelines.feeds.identifiers import issue_of, normalise
 from pipelines.settings import Settings
 from pipelines.state import metadata
 from pipelines.warehouse import connect, current_snapshot, open_snapshot
@@ -124,7 +123,8 @@ def export_segment(
     """Write the customers of a segment, one row each by customer_id, to `out`; memory stays bounded.
 
     fields: see export_fields. name, phone and email need a purpose and `reveal`; of several memberships the last seen
-    that has the value counts. hash_algorithm: hashes them in their normal form, as ad platforms match them.
+    that has a usable value counts, and it is written in its normal form. hash_algorithm: hashes that form, as ad
+    platforms match it.
 
     Raises ConfigurationError for a wrong segment, field, format or folder, naming the valid values.
     """
@@ -258,7 +258,11 @@ def _complete(
         """
     )
     pairs = scratch.execute("SELECT channel, member_id FROM memberships ORDER BY ALL").fetchall()
+    form = normal_contact if hash_algorithm is None else hash_contact
     revealed = reveal(pairs).select(["channel", "member_id", *PERSONAL])
+    for kind in PERSONAL:
+        values = pa.array([form(kind, value) for value in revealed[kind].to_pylist()], pa.string())
+        revealed = revealed.set_column(revealed.schema.get_field_index(kind), kind, values)
     scratch.register("revealed", revealed)
     contacts = scratch.execute(
         """
@@ -273,10 +277,6 @@ def _complete(
         GROUP BY memberships.customer_id
         """
     ).to_arrow_table()
-    if hash_algorithm is not None:
-        for kind in PERSONAL:
-            digests = pa.array([hash_contact(kind, value) for value in contacts[kind].to_pylist()], pa.string())
-            contacts = contacts.set_column(contacts.schema.get_field_index(kind), kind, digests)
     scratch.register("contacts", contacts)
     columns = ", ".join(f"contacts.{field}" if field in PERSONAL else f'batch."{field}"' for field in fields)
     completed = scratch.execute(
@@ -292,24 +292,20 @@ def _complete(
     return completed
 
 
-def hash_contact(kind: str, value: str | None) -> str | None:
-    """SHA-256 (hex) of the normal form: phone in E.164 with its plus sign (China unless it says otherwise), e-mail
-    trimmed and lower case, name NFKC, case-folded, single spaces. None for null and for a phone that is no number.
+def normal_contact(kind: str, value: str | None) -> str | None:
+    """What can be used of a phone (E.164), an e-mail (lower case) or a name: None for what is masked, invalid or a
+    placeholder. Names stay as they were written.
     """
-    if value is None:
+    if value is None or issue_of(kind, value) is not None:
         return None
-    text = unicodedata.normalize("NFKC", value).strip()
-    if kind == "phone":
-        try:
-            parsed = phonenumbers.parse(text, "CN")
-        except phonenumbers.NumberParseException:
-            return None
-        text = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-    elif kind == "email":
-        text = text.lower()
-    else:
-        text = " ".join(text.casefold().split())
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return value if kind == "name" else normalise(kind, value)
+
+
+def hash_contact(kind: str, value: str | None) -> str | None:
+    """SHA-256 (hex) of the normal form that identity works with too; None where there is none."""
+    usable = normal_contact(kind, value)
+    normal = None if usable is None else normalise(kind, usable)
+    return None if normal is None else hashlib.sha256(normal.encode("utf-8")).hexdigest()
 
 
 def _utc_now() -> datetime:
