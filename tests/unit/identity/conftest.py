@@ -32,7 +32,7 @@ class Lake:
 
     def __init__(self, home: Path, database: Path | str = ":memory:") -> None:
         self.settings = Settings(home=home)
-        self.connection = duckdb.connect(str(database))
+        self.connection = duckdb.connect(str(database), config={"threads": 1})
         self.arrival = 0
         self.connection.execute("create schema raw")
         for feed, declaration in FEEDS.items():

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-EXAMPLES = int(os.environ.get("OMNILAKE_TEST_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("OMNILAKE_TEST_EXAMPLES", "10"))
 PHONES = st.sampled_from([None, "1", "2", "3"])
 NAMES = st.sampled_from([None, "zhang", "li", "wang"])
 BIRTHDAYS = st.sampled_from([None, "1990-01-01", "1991-02-02"])
