@@ -19,6 +19,9 @@ from pipelines.bench.timing import Resources, write_resources
 from pipelines.errors import ConfigurationError
 from pipelines.settings import Settings
 
+FOLDER = "bench-"
+"""Begins the name of a bench's folder; the process id follows."""
+
 LARGE = 2_000_000
 ROUNDS_WHEN_LARGE = 3
 """Beyond LARGE orders a round takes minutes and its noise is small beside that."""
@@ -44,10 +47,11 @@ def run_bench(
     """
     show = progress or ignore_progress
     settings.tmp.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(settings)
     _check_disk(settings, orders)
     used_rounds = min(rounds, ROUNDS_WHEN_LARGE) if orders > LARGE else rounds
     steps: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.tmp) as folder:
+    with tempfile.TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}-", dir=settings.tmp) as folder:
         work = Path(folder)
         write_resources(work, Resources(settings.memory_limit, settings.threads))
         for name, case in CASES.items():
@@ -61,6 +65,24 @@ def run_bench(
         place.mkdir()
         costs = fixed_costs(place, min(rounds, ROUNDS_WHEN_LARGE), show)
     return {"orders": orders, "machine": _machine(settings), "steps": steps, "fixed_costs": costs}
+
+
+def _remove_abandoned(settings: Settings) -> None:
+    """Remove the folders of benches that were killed: those whose process is gone."""
+    for folder in settings.tmp.glob(f"{FOLDER}*-*"):
+        process = folder.name.removeprefix(FOLDER).split("-")[0]
+        if process.isdigit() and not _is_running(int(process)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _check_disk(settings: Settings, orders: int) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from pipelines.bench import identity, ingest, run
+from pipelines.bench import fixed_cost, identity, ingest, run
 from pipelines.bench.cases import CASES
 from pipelines.bench.rounds import BASELINE, CANDIDATE
 from pipelines.bench.run import run_bench
@@ -106,6 +109,38 @@ def test_bench_measures_every_case_and_leaves_nothing_behind(
     assert {rounds for _, rounds in rehearsed} == {5}
     assert json.loads(json.dumps(result)) == result
     assert list(settings.tmp.iterdir()) == []
+
+
+def test_bench_clears_what_a_killed_one_left_and_spares_a_running_one(
+    settings: Settings, rehearsed: list[tuple[str, int]]
+) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    abandoned = settings.tmp / f"bench-{ended.pid}-abc" / "ingest"
+    in_use = settings.tmp / f"bench-{os.getpid()}-xyz"
+    for folder in (abandoned, in_use):
+        folder.mkdir(parents=True)
+    run_bench(settings, 1_000)
+    assert not abandoned.parent.exists()
+    assert in_use.exists()
+
+
+def test_fixed_costs_are_those_of_whole_processes_on_an_empty_home(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+
+    def run_process(command: list[str], what: str) -> tuple[str, float]:
+        commands.append(command)
+        return "", 50.0
+
+    monkeypatch.setattr(fixed_cost, "run_process", run_process)
+    costs = fixed_cost.fixed_costs(place, 2, lambda message: None)
+    names = ["import_dagster", "import_dagster_dbt", "dbt_parse_cold", "dbt_parse_warm", "dbt_build_empty"]
+    assert list(costs) == names
+    assert {cost["peak_mib"] for cost in costs.values()} == {50}
+    assert [command[2] for command in commands if command[0].endswith("dbt")] == ["parse", "parse", "parse", "build"]
+    assert (place / "home" / "lake" / "warehouse.duckdb").exists()
 
 
 def test_large_bench_takes_fewer_rounds(
