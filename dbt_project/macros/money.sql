@@ -19,21 +19,25 @@
     (sign({{ numerator }}) * ((2 * abs({{ numerator }}) + {{ denominator }}) // (2 * {{ denominator }})))
 {%- endmacro %}
 
-{# Money to the cent, half up; the amount has at most 8 decimals. #}
+{# Money to the cent: a decimal made shorter is rounded half up (away from zero below it). #}
 {% macro round_to_cents(amount) -%}
-    {{ cents_to_money(divide_half_up(to_units(amount, 8), '1000000::hugeint')) }}
+    cast({{ amount }} as decimal(18, 2))
 {%- endmacro %}
 
 {# amount / (1 + tax_rate) to the cent, half up. The amount has at most 8 decimals, the rate at most 6. #}
 {% macro without_tax(amount, tax_rate) -%}
-    {{ cents_to_money(divide_half_up(to_units(amount, 8), '(1000000 + ' ~ to_units(tax_rate, 6) ~ ')')) }}
+    case
+        when {{ tax_rate }} = 0 then {{ round_to_cents(amount) }}
+        else {{ cents_to_money(divide_half_up(to_units(amount, 8), '(1000000 + ' ~ to_units(tax_rate, 6) ~ ')')) }}
+    end
 {%- endmacro %}
 
 {# Money in cents x an exchange rate of at most 10 decimals, to the cent, half up. #}
 {% macro convert_money(amount, rate) -%}
-    {{ cents_to_money(divide_half_up(
-        '(' ~ to_units(amount, 2) ~ ' * ' ~ to_units(rate, 10) ~ ')', '10000000000::hugeint'
-    )) }}
+    case
+        when {{ rate }} = 1 then {{ round_to_cents(amount) }}
+        else {{ round_to_cents(round_to_cents(amount) ~ ' * ' ~ rate) }}
+    end
 {%- endmacro %}
 
 {#
@@ -115,7 +119,7 @@
 
 {# Amount x quantity (4 + 4 decimals) to the cent, half up. #}
 {% macro multiply_to_cents(price, quantity) -%}
-    cast({{ multiply_exactly(price, quantity) }} as decimal(18, 2))
+    {{ round_to_cents(multiply_exactly(price, quantity)) }}
 {%- endmacro %}
 
 {# A return's amount by the rule, except that the return that completes a line takes what the ones before it left. #}

@@ -191,29 +191,40 @@ preferred_stores as (
     group by customer_id
 ),
 
-sales_by_category as (
+order_sales_by_category as (
     select
-        order_events.customer_id,
-        order_events.category,
-        count(distinct order_events.channel || ' ' || order_events.order_id) as n_orders,
-        sum(order_events.net_amount) as net_amount,
-        max(order_events."at") as last_order_at
+        channel,
+        order_id,
+        category,
+        sum(net_amount) as net_amount
     from order_events
+    where
+        kind = 'sale'
+        and customer_id is not null
+        and category != 'uncategorised'
+    group by channel, order_id, category
+),
+
+orders_by_category as (
+    select
+        qualified_orders.customer_id,
+        order_sales_by_category.category,
+        count(*) as n_orders,
+        sum(order_sales_by_category.net_amount) as net_amount,
+        max(qualified_orders.ordered_at) as last_order_at
+    from order_sales_by_category
     inner join qualified_orders
         on
-            order_events.channel = qualified_orders.channel
-            and order_events.order_id = qualified_orders.order_id
-    where
-        order_events.kind = 'sale'
-        and order_events.category != 'uncategorised'
-    group by order_events.customer_id, order_events.category
+            order_sales_by_category.channel = qualified_orders.channel
+            and order_sales_by_category.order_id = qualified_orders.order_id
+    group by qualified_orders.customer_id, order_sales_by_category.category
 ),
 
 preferred_categories as (
     select
         customer_id,
         {{ last_value_by('category', ['n_orders', 'net_amount', 'last_order_at', 'category']) }} as preferred_category
-    from sales_by_category
+    from orders_by_category
     group by customer_id
 ),
 
