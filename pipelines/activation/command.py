@@ -8,18 +8,29 @@ from pathlib import Path
 
 from pipelines.activation.export_fields import PERSONAL
 from pipelines.activation.exports import export_segment
+from pipelines.activation.log import activation_log
 from pipelines.activation.push import PushReport, push
 from pipelines.settings import Settings
+from pipelines.snapshots import new_snapshot_id, refresh
 from pipelines.state import state
 from pipelines.vault import Vault
+from pipelines.warehouse import single_writer
 
 
 def run_push(
     settings: Settings, destination: str | None, dry_run: bool, progress: Callable[[str], None] | None = None
 ) -> PushReport:
-    """`omnilake push`. Raises as `push` does."""
+    """`omnilake push`: unless it is a dry run, the snapshot is published anew with what the push did.
+
+    Raises as `push` does, and TransientError if another run holds the home.
+    """
     with state(settings) as engine:
-        return push(settings, engine, destination=destination, dry_run=dry_run, progress=progress)
+        if dry_run:
+            return push(settings, engine, destination=destination, dry_run=True, progress=progress)
+        with single_writer(settings):
+            report = push(settings, engine, destination=destination, progress=progress)
+            refresh(settings, new_snapshot_id(), {"activation_log": activation_log(engine)})
+    return report
 
 
 def run_export(

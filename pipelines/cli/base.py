@@ -18,7 +18,6 @@ import click
 
 from pipelines.settings import Settings, load_settings
 
-
 UNBROKEN = 100_000
 """Columns for a table that is piped: a line a row, whatever its length."""
 

@@ -7,6 +7,7 @@ import json
 import click
 
 from pipelines.cli.base import HomeCommand, chosen_settings, plain, print_dicts, progress
+from pipelines.errors import TransientError
 
 PORT = click.IntRange(1, 65535)
 
@@ -24,6 +25,8 @@ def push(destination: str | None, dry_run: bool, as_json: bool) -> None:
         click.echo(json.dumps(plain(report.rows()), ensure_ascii=False, indent=1))
     else:
         click.echo("\n".join(report.lines()))
+    if report.failures:
+        raise TransientError(f"Not everything was sent ({'; '.join(report.failures)}); push again later.")
 
 
 @click.command(cls=HomeCommand)
