@@ -57,7 +57,7 @@ def event_rows(
             begins_s + (rng.random(idle) * days * DAY).astype(np.int64),
         ]
     )
-    registered = np.append(world.people.members["registered_s"].to_numpy(), 0)[np.clip(member, 0, None)]
+    registered = world.people.members["registered_s"].to_numpy()[np.clip(member, 0, None)]
     member = np.where((member >= 0) & (registered > starts), -1, member)
     brand = np.full(idle, door.brand)
     sku = np.concatenate([bought["sku"].to_numpy(), world.baskets.popular(brand, np.full(idle, 1), rng)])

@@ -129,8 +129,7 @@ def draw_week(
     walk_in = rng.random(count) < walk_in_share[door]
     placed = _instants(world, week, door, rng)
     member = people.member_at[person, door].astype(np.int64)
-    # The last entry is what -1, no member, looks up: there is one even where nobody has joined.
-    registered = np.append(people.members["registered_s"].to_numpy(), 0)
+    registered = people.members["registered_s"].to_numpy()
     signs_in = rng.random(count) < np.array([entry.member_share for entry in DOORS])[door]
     member[(member >= 0) & ((registered[member] > placed) | ~signs_in | walk_in)] = -1
     person = np.where(walk_in, -1, person)

@@ -176,6 +176,8 @@ def _memberships(
     waited = np.where(rng.random(len(person)) < 0.6, 0, rng.integers(0, 75 * DAY, len(person)))
     registered = joined[person] + waited
     kept = registered < end_s
+    if not kept.any():  # a retailer has one member at least
+        person, door, registered, kept = np.zeros(1, int), np.zeros(1, int), joined[:1], np.ones(1, bool)
     person, door, registered = person[kept], door[kept], registered[kept]
     member_at = np.full(preference.shape, -1, dtype=np.int32)
     member_at[person, door] = np.arange(len(person), dtype=np.int32)
