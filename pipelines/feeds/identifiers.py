@@ -14,6 +14,8 @@ from functools import lru_cache
 import duckdb
 import phonenumbers
 import pyarrow as pa
+from duckdb.func import FunctionNullHandling, PythonUDFType
+from duckdb.sqltypes import VARCHAR
 
 from pipelines.feeds.contract import Column
 from pipelines.feeds.sql import literal
@@ -97,7 +99,15 @@ def install(connection: duckdb.DuckDBPyConnection, keys: Keys) -> None:
     connection.execute("SET VARIABLE token_inner = ?", [inner])
     connection.execute("SET VARIABLE token_outer = ?", [outer])
     for name, function in (("rare_phone", _phone), ("rare_email", _email), ("rare_name", _name)):
-        connection.create_function(name, _vectorised(function), ["VARCHAR"], "VARCHAR", type="arrow")  # type: ignore[arg-type, list-item]
+        # null_handling: an unusable value becomes NULL, which DuckDB refuses of a function unless told to expect it.
+        connection.create_function(
+            name,
+            _vectorised(function),
+            [VARCHAR],
+            VARCHAR,
+            type=PythonUDFType.ARROW,
+            null_handling=FunctionNullHandling.SPECIAL,
+        )
     for statement in _macros():
         connection.execute(statement)
 
@@ -122,7 +132,9 @@ def _macros() -> list[str]:
         """,
         f"""
         CREATE OR REPLACE MACRO phone_normal(plain) AS CASE
-            WHEN plain IS NULL OR is_masked(plain) THEN NULL
+            WHEN plain IS NULL THEN NULL
+            WHEN regexp_full_match(plain, {literal(CN_MOBILE_PATTERN)}) THEN '+86' || right(plain, 11)
+            WHEN is_masked(plain) THEN NULL
             WHEN regexp_full_match(phone_digits(plain), {literal(CN_MOBILE_PATTERN)})
                 THEN '+86' || right(phone_digits(plain), 11)
             ELSE rare_phone(plain)
@@ -151,16 +163,14 @@ def _macros() -> list[str]:
         """
         CREATE OR REPLACE MACRO phone_issue(plain, normal) AS CASE
             WHEN plain IS NULL THEN NULL
-            WHEN is_masked(plain) THEN 'masked'
-            WHEN normal IS NULL THEN 'invalid'
+            WHEN normal IS NULL THEN CASE WHEN is_masked(plain) THEN 'masked' ELSE 'invalid' END
             WHEN is_placeholder_phone(normal) THEN 'placeholder'
         END
         """,
         """
         CREATE OR REPLACE MACRO email_issue(plain, normal) AS CASE
             WHEN plain IS NULL THEN NULL
-            WHEN is_masked(plain) THEN 'masked'
-            WHEN normal IS NULL THEN 'invalid'
+            WHEN normal IS NULL THEN CASE WHEN is_masked(plain) THEN 'masked' ELSE 'invalid' END
             WHEN is_placeholder_email(normal) THEN 'placeholder'
         END
         """,
