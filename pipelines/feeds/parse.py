@@ -188,7 +188,8 @@ def _json_column(column: Column) -> str:
         )
         return f"{value} AS text_{name}, broken IS NULL AND coalesce({missing}, 'NULL') <> 'NULL' AS wrong_{name}"
     if column.kind == "json":
-        return f"nullif({value}, 'null') AS text_{name}, NOT starts_with(nullif({value}, 'null'), '{{') AS wrong_{name}"
+        text = f"nullif(CAST({value} AS VARCHAR), 'null')"
+        return f"{text} AS text_{name}, NOT starts_with({text}, '{{') AS wrong_{name}"
     if column.kind in _ANY_TEXT_KINDS:
         shape = f"CASE WHEN is_container({value}) THEN json_type(raw, {path}) IN ('OBJECT', 'ARRAY') ELSE FALSE END"
         return f"unless_blank({value}) AS text_{name}, {shape} AS wrong_{name}"
