@@ -59,6 +59,7 @@ class Vault:
     def __init__(self, database: sqlite3.Connection, keys: Keys) -> None:
         self._database = database
         self._keys = keys
+        self._wrapping = AESGCM(keys.vault_key)
 
     @classmethod
     def open(cls, settings: Settings, keys: Keys | None = None) -> Vault:
@@ -105,11 +106,7 @@ class Vault:
             tokens = json.dumps([token for token, _, _ in block])
             query = "SELECT token FROM identities WHERE token IN (SELECT value FROM json_each(?))"
             known = {token for (token,) in self._database.execute(query, (tokens,))}
-            rows = [
-                (token, kind, *self._seal_with_new_key(f"identity:{token}", value.encode()))
-                for token, kind, value in block
-                if token not in known
-            ]
+            rows = [self._identity_row(*entry) for entry in block if entry[0] not in known]
             self._database.executemany("INSERT OR IGNORE INTO identities VALUES (?, ?, ?, ?, ?)", rows)
             sealed += len(rows)
         return sealed
@@ -244,18 +241,18 @@ class Vault:
             cyphers[person] = self._unwrap(person, key_id, wrapped)
         if not create:
             return cyphers
-        wrapping, rows = AESGCM(self._keys.vault_key), []
+        rows = []
         for person in persons - cyphers.keys():
             key = os.urandom(KEY_BYTES)
             cyphers[person] = AESGCM(key)
-            rows.append((person, self._keys.vault_key_id, _encrypt(wrapping, person, key)))
+            rows.append((person, self._keys.vault_key_id, _encrypt(self._wrapping, person, key)))
         self._database.executemany("INSERT INTO data_keys VALUES (?, ?, ?)", rows)
         return cyphers
 
-    def _seal_with_new_key(self, person: str, plain: bytes) -> tuple[str, bytes, bytes]:
-        key = os.urandom(KEY_BYTES)
-        wrapped = _encrypt(AESGCM(self._keys.vault_key), person, key)
-        return self._keys.vault_key_id, wrapped, _seal(AESGCM(key), person, plain)
+    def _identity_row(self, token: str, kind: str, value: str) -> tuple[str, str, str, bytes, bytes]:
+        person, key = f"identity:{token}", os.urandom(KEY_BYTES)
+        wrapped = _encrypt(self._wrapping, person, key)
+        return token, kind, self._keys.vault_key_id, wrapped, _seal(AESGCM(key), person, value.encode())
 
     def _unwrap(self, person: str, key_id: str, wrapped: bytes) -> AESGCM:
         return AESGCM(_decrypt(AESGCM(self._keys.vault_keys[key_id]), person, wrapped))

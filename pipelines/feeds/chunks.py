@@ -41,14 +41,13 @@ class Chunk:
     table: pa.Table
     header_text: str | None = None
 
-    def parse_sql(self, feed: Feed, source: str) -> str:
-        """The SELECT that makes text records of `source`."""
+    def parse_sql(self, feed: Feed, source: str, *, exact: bool = False) -> str:
+        """The SELECT that makes text records of `source`; `exact` as in parse_jsonl."""
         match self.format:
             case "jsonl":
-                return parse_jsonl(feed, source)
+                return parse_jsonl(feed, source, exact=exact)
             case "csv":
-                assert isinstance(self.layout, tuple)
-                return parse_csv(feed, source, self.layout)
+                return parse_csv(feed, source, self.names)
             case _:
                 return parse_parquet(feed, source, self.layout)
 

@@ -89,6 +89,7 @@ def parse_record(text: str, width: int) -> list[str] | None:
 class _Records:
     """Where records begin (offsets; a blank line belongs to the record before it), and what they count.
 
+    misquoted: a quotation mark opens within a cell, or closes before its end.
     end: offset at which an unfinished record begins, to be read on with the next block.
     """
 
@@ -96,6 +97,7 @@ class _Records:
     lines: np.ndarray
     cell_counts: np.ndarray
     unclosed: np.ndarray
+    misquoted: np.ndarray
     end: int
 
     def offsets(self) -> np.ndarray:
@@ -127,8 +129,10 @@ def _split(block: TextBlock, width: int | None, *, is_last: bool) -> _Records:
     records = _split_by_quotes(block, None, is_last=is_last)
     if width is None:
         return records
-    spans_lines = np.diff(np.append(records.lines, records.lines[-1:] + 1)) > 1
-    if np.any(spans_lines & (records.cell_counts != width)):
+    # The line after the last record; a blank line within a gap only makes the slower reading below more likely.
+    after = block.first_line + len(block.line_starts()) - 1
+    spans_lines = np.diff(np.append(records.lines, after)) > 1
+    if np.any(spans_lines & ((records.cell_counts != width) | records.misquoted)):
         return _split_by_quotes(block, width, is_last=is_last)
     return records
 
@@ -150,7 +154,23 @@ def _split_by_quotes(block: TextBlock, width: int | None, *, is_last: bool) -> _
     outside = (np.searchsorted(quotes, commas) - quotes_before[owner]) % 2 == 0
     counts = np.bincount(owner[outside], minlength=len(record_starts)) + 1
     numbers = np.arange(len(starts) - 1, dtype=np.int64) + block.first_line
-    return _Records(record_starts, numbers[is_record], counts, np.diff(quotes_before) % 2 == 1, end)
+    misquoted = _misquoted(view, quotes[: quotes_before[-1]], record_starts, quotes_before)
+    return _Records(record_starts, numbers[is_record], counts, np.diff(quotes_before) % 2 == 1, misquoted, end)
+
+
+def _misquoted(
+    view: np.ndarray, quotes: np.ndarray, record_starts: np.ndarray, quotes_before: np.ndarray
+) -> np.ndarray:
+    """Records in which a quotation mark opens elsewhere than at a cell's start, or closes elsewhere than at its end."""
+    wrong = np.zeros(len(record_starts), bool)
+    if len(quotes):
+        owner = np.searchsorted(record_starts, quotes, side="right") - 1
+        opens = (np.arange(len(quotes)) - quotes_before[owner]) % 2 == 0
+        neighbour = np.where(opens, quotes - 1, quotes + 1)
+        outside = (neighbour < 0) | (neighbour >= len(view))
+        beside = np.where(outside, NEWLINE, view[np.clip(neighbour, 0, len(view) - 1)])
+        wrong[owner[~np.isin(beside, (QUOTE, COMMA, RETURN, NEWLINE))]] = True
+    return wrong
 
 
 def _continuations(

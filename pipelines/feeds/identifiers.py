@@ -132,7 +132,9 @@ def _macros() -> list[str]:
         """,
         f"""
         CREATE OR REPLACE MACRO phone_normal(plain) AS CASE
-            WHEN plain IS NULL OR is_masked(plain) THEN NULL
+            WHEN plain IS NULL THEN NULL
+            WHEN regexp_full_match(plain, {literal(CN_MOBILE_PATTERN)}) THEN '+86' || right(plain, 11)
+            WHEN is_masked(plain) THEN NULL
             WHEN regexp_full_match(phone_digits(plain), {literal(CN_MOBILE_PATTERN)})
                 THEN '+86' || right(phone_digits(plain), 11)
             ELSE rare_phone(plain)
@@ -161,16 +163,14 @@ def _macros() -> list[str]:
         """
         CREATE OR REPLACE MACRO phone_issue(plain, normal) AS CASE
             WHEN plain IS NULL THEN NULL
-            WHEN is_masked(plain) THEN 'masked'
-            WHEN normal IS NULL THEN 'invalid'
+            WHEN normal IS NULL THEN CASE WHEN is_masked(plain) THEN 'masked' ELSE 'invalid' END
             WHEN is_placeholder_phone(normal) THEN 'placeholder'
         END
         """,
         """
         CREATE OR REPLACE MACRO email_issue(plain, normal) AS CASE
             WHEN plain IS NULL THEN NULL
-            WHEN is_masked(plain) THEN 'masked'
-            WHEN normal IS NULL THEN 'invalid'
+            WHEN normal IS NULL THEN CASE WHEN is_masked(plain) THEN 'masked' ELSE 'invalid' END
             WHEN is_placeholder_email(normal) THEN 'placeholder'
         END
         """,

@@ -30,6 +30,7 @@ from pipelines.keys import Keys
 from pipelines.settings import Settings
 from pipelines.vault import Vault
 
+BATCH_ROWS = 8_192
 MAX_DRIFT_NAMES = 200
 OTHER_COLUMNS = "(others)"
 _SAFE_NAME = r"[\p{L}_][\p{L}\p{N} _.:-]{0,63}"
@@ -135,17 +136,24 @@ class Intake:
             promoted = tuple(dict.fromkeys((*promoted, *self.channels.channels[channel].promote_attributes)))
         checked = validate.validation(self.feed, promoted=promoted, absent=chunk.absent(self.feed))
         self._parts += 1
-        self.connection.register("chunk", chunk.table)
+        # Batches are what DuckDB's threads share.
+        self.connection.register("chunk", pa.Table.from_batches(chunk.table.to_batches(max_chunksize=BATCH_ROWS)))
         self.connection.register("files", self._files_table())
-        records = chunk.parse_sql(self.feed, "chunk")
         try:
-            self.connection.execute(f"CREATE OR REPLACE TEMP TABLE taken AS WITH records AS ({records}) {checked.sql}")
+            self._make_taken(chunk, checked.sql, exact=False)
+            # Rare: a number longer than a double keeps. Then the chunk is read again with numbers as text.
+            if self.connection.execute("SELECT bool_or(_long_number) FROM taken").fetchone() == (True,):
+                self._make_taken(chunk, checked.sql, exact=True)
         except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.NotImplementedException) as error:
             raise FileFault(f"holds values that can't be read ({type(error).__name__})") from None
         finally:
             self.connection.unregister("chunk")
             self.connection.unregister("files")
         return checked.faults
+
+    def _make_taken(self, chunk: Chunk, validation_sql: str, *, exact: bool) -> None:
+        records = chunk.parse_sql(self.feed, "chunk", exact=exact)
+        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE taken AS WITH records AS ({records}) {validation_sql}")
 
     def _of(self, file_no: int) -> _Counts:
         return self._counts.setdefault(file_no, _Counts())
@@ -224,7 +232,10 @@ class Intake:
             else:
                 continue
             source = f"SELECT {token} AS token, {kind} AS kind, {plain} AS plain FROM taken WHERE _fault = 0"
-            yield f"SELECT token, min(kind), min(plain) FROM ({source}) WHERE plain IS NOT NULL GROUP BY token"
+            # In token order: neighbouring rows go to neighbouring pages of the vault.
+            yield (
+                f"SELECT token, min(kind), min(plain) FROM ({source}) WHERE plain IS NOT NULL GROUP BY token ORDER BY token"
+            )
 
     def _profile_query(self) -> str:
         batch = self.files[0]
@@ -249,6 +260,8 @@ class Intake:
 
     def _note_drift(self) -> None:
         # A name that could itself be somebody's (digits, an address) is not repeated.
+        if not self.connection.execute("SELECT 1 FROM taken WHERE _unknown IS NOT NULL LIMIT 1").fetchone():
+            return
         rows = self.connection.execute(
             f"""
             SELECT

@@ -1,6 +1,6 @@
 """SQL that turns what a file holds into *text records*: the contract's columns, still as text.
 
-A text record has `file_no`, `line`, `raw`, `broken` (null, or why it is no record), `extra` (JSON of what the contract
+A text record has `file_no`, `line`, `raw`, `broken` (null, or why it is no record), `long_number` (parse_jsonl), `extra` (JSON of what the contract
 does not know, or null), `unknown` (the names of that), and for every column of the feed `text_<name>` (VARCHAR, a list,
 or a list of structs of VARCHAR) and, where a value can have the wrong shape, `wrong_<name>`.
 Belongs here: the three formats. Does not belong here: types, vocabularies, required values (validate.py).
@@ -35,54 +35,61 @@ def macros() -> list[str]:
             '""$', ''
         )
         """,
-        # DuckDB's parser lets `,}` pass. Strings are emptied first, as they may hold anything.
+        # DuckDB's parser lets `,}` pass. Where it may stand, strings are emptied first, as they may hold anything.
         r"""
-        CREATE OR REPLACE MACRO has_trailing_comma(document) AS
-            (contains(document, ',}') OR contains(document, ',]') OR contains(document, ', }') OR contains(document, ', ]'))
-            AND regexp_matches(regexp_replace(document, '"(?:[^"\\]|\\.)*"', '0', 'g'), ',\s*[\]}]')
+        CREATE OR REPLACE MACRO has_trailing_comma(document) AS CASE
+            WHEN regexp_matches(document, ',\s*[\]}]')
+                THEN regexp_matches(regexp_replace(document, '"(?:[^"\\]|\\.)*"', '0', 'g'), ',\s*[\]}]')
+            ELSE FALSE
+        END
         """,
         "CREATE OR REPLACE MACRO is_container(plain) AS starts_with(plain, '{') OR starts_with(plain, '[')",
         """
         CREATE OR REPLACE MACRO is_nested_json(plain) AS
-            CASE WHEN starts_with(ltrim(plain), '{') OR starts_with(ltrim(plain), '[') THEN json_valid(plain) ELSE FALSE END
+            CASE WHEN is_container(plain) THEN json_valid(plain) ELSE FALSE END
         """,
-        "CREATE OR REPLACE MACRO unless_blank(plain) AS CASE WHEN trim(plain) <> '' THEN plain END",
+        # Only what begins with a space or a control character can be blank.
+        "CREATE OR REPLACE MACRO unless_blank(plain) AS CASE WHEN plain >= '!' OR trim(plain) <> '' THEN plain END",
     ]
 
 
-def parse_jsonl(feed: Feed, source: str) -> str:
-    """Text records of `source` (file_no, line, raw), one JSON object a line; blank lines are none."""
+def parse_jsonl(feed: Feed, source: str, *, exact: bool = False) -> str:
+    """Text records of `source` (file_no, line, raw), one JSON object a line; blank lines are none.
+
+    The parser reads numbers as doubles, which keep 15 digits; `_long_number` marks rows where more may be at stake.
+    With `exact` every number is read as the text that it is, at some cost.
+    """
     structure = literal(json.dumps({column.name: _json_type(column) for column in feed.columns}))
     known = "[" + ", ".join(literal(column.name) for column in feed.columns) + "]"
     numbers = [_digits(column) for column in feed.columns if column.kind in _NUMBER_KINDS]
     numbers += [_nested_digits(column) for column in feed.columns if column.kind == "struct_list"]
-    needs_exact = f"greatest({', '.join(numbers)}, 0) >= {_EXACT_DIGITS}" if numbers else "FALSE"
+    long_number = f"greatest({', '.join(numbers)}, 0) >= {_EXACT_DIGITS}" if numbers and not exact else "FALSE"
+    document = "numbers_as_text(raw)" if exact else "raw"
     columns = ",\n".join(_json_column(column) for column in feed.columns)
     return f"""
     SELECT
         file_no, line, raw, broken, unknown,
+        {long_number} AS long_number,
         CASE WHEN unknown IS NOT NULL THEN raw END AS extra,
         {columns}
     FROM (
         SELECT
-            file_no, line, raw,
+            file_no, line, raw, record,
             CASE
                 WHEN fields IS NULL OR NOT starts_with(ltrim(raw, ' \t'), '{{') OR has_trailing_comma(raw)
                     THEN 'is not a JSON object on one line; check the writer'
             END AS broken,
             CASE WHEN NOT list_has_all({known}, fields)
-                THEN list_filter(fields, lambda field: NOT list_contains({known}, field)) END AS unknown,
-            -- Up to 15 digits survive the parser's doubles exactly; where more may be at stake, the text is read again.
-            CASE WHEN {needs_exact}
-                THEN coalesce(TRY(json_transform(numbers_as_text(raw), {structure})), record) ELSE record END AS record
+                THEN list_filter(fields, lambda field: NOT list_contains({known}, field)) END AS unknown
         FROM (
             SELECT
                 file_no, line, raw,
-                TRY(json_transform(raw, {structure})) AS record,
+                TRY(json_transform({document}, {structure})) AS record,
                 TRY(json_keys(raw)) AS fields
-            FROM (SELECT file_no, line, rtrim(raw, '\r\n') AS raw FROM {source})
-            WHERE trim(raw, ' \t') <> ''
+            FROM {source}
         )
+        -- Only what is no JSON can be a blank line: no other line needs to be trimmed.
+        WHERE CASE WHEN fields IS NULL THEN trim(raw, ' \t\r\n') <> '' ELSE TRUE END
     )
     """
 
@@ -96,7 +103,7 @@ def parse_csv(feed: Feed, source: str, header: Sequence[str]) -> str:
     )
     return f"""
     SELECT
-        file_no, line, rtrim(raw, '\r\n') AS raw, broken,
+        file_no, line, raw, broken, FALSE AS long_number,
         {_extra({name: _cell(name) for name in unknown})},
         {columns}
     FROM {source}
@@ -123,7 +130,7 @@ def parse_parquet(feed: Feed, source: str, schema: pa.Schema) -> str:
     SELECT *, CAST(to_json(struct_pack({fields})) AS VARCHAR) AS raw
     FROM (
         SELECT
-            file_no, line, CAST(NULL AS VARCHAR) AS broken,
+            file_no, line, CAST(NULL AS VARCHAR) AS broken, FALSE AS long_number,
             {_extra(unknown)},
             {columns}
         FROM {source}
@@ -181,7 +188,8 @@ def _json_column(column: Column) -> str:
         )
         return f"{value} AS text_{name}, broken IS NULL AND coalesce({missing}, 'NULL') <> 'NULL' AS wrong_{name}"
     if column.kind == "json":
-        return f"nullif({value}, 'null') AS text_{name}, NOT starts_with(nullif({value}, 'null'), '{{') AS wrong_{name}"
+        text = f"nullif(CAST({value} AS VARCHAR), 'null')"
+        return f"{text} AS text_{name}, NOT starts_with({text}, '{{') AS wrong_{name}"
     if column.kind in _ANY_TEXT_KINDS:
         shape = f"CASE WHEN is_container({value}) THEN json_type(raw, {path}) IN ('OBJECT', 'ARRAY') ELSE FALSE END"
         return f"unless_blank({value}) AS text_{name}, {shape} AS wrong_{name}"

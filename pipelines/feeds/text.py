@@ -45,7 +45,7 @@ class TextBlock:
             for start in range(0, len(view), 2**20)
         ]
         ends = np.concatenate(pieces) if pieces else np.empty(0, np.int64)
-        if not len(ends) or ends[-1] != len(view):
+        if len(view) and (not len(ends) or ends[-1] != len(view)):
             ends = np.append(ends, len(view))
         return np.concatenate(([0], ends)).astype(np.int64)
 

@@ -1,0 +1,102 @@
+"""Keys and the vault: where keys come from, which are refused, and what sealing promises."""
+
+from __future__ import annotations
+
+import base64
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import ConfigurationError, PermanentError
+from pipelines.keys import TOKEN_VARIABLE, VAULT_VARIABLE, ensure_keys, load_keys
+from pipelines.settings import Settings
+from pipelines.vault import Vault
+
+
+def _key(letter: str) -> str:
+    return base64.b64encode(letter.encode() * 32).decode()
+
+
+def test_a_fresh_home_gets_a_key_file_that_only_its_owner_reads(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    keys = ensure_keys(settings, {})
+    assert stat.S_IMODE(settings.key_file.stat().st_mode) == 0o600
+    assert ensure_keys(settings, {}) == keys
+    assert keys.token_key.hex() not in repr(keys)
+
+
+def test_a_key_file_that_others_can_read_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    ensure_keys(settings, {})
+    settings.key_file.chmod(0o640)
+    with pytest.raises(ConfigurationError, match="chmod 600"):
+        load_keys(settings, {})
+
+
+@pytest.mark.parametrize("place", ["vault", "lake/raw", "lake/quarantine"])
+def test_a_home_with_data_and_no_keys_gets_no_new_ones(tmp_path: Path, place: str) -> None:
+    (tmp_path / place / "x").mkdir(parents=True)
+    with pytest.raises(ConfigurationError, match="keys are gone"):
+        ensure_keys(Settings(home=tmp_path), {})
+    assert not (tmp_path / "keys.yml").exists()
+
+
+def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    environment = {TOKEN_VARIABLE: _key("a"), VAULT_VARIABLE: _key("b")}
+    first = ensure_keys(settings, environment)
+    assert not settings.key_file.exists()
+    assert ensure_keys(Settings(home=tmp_path / "other"), environment) == first
+
+
+@pytest.mark.parametrize("text", ["not base64!", base64.b64encode(b"short").decode()])
+def test_a_malformed_key_is_named_and_not_shown(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigurationError, match=TOKEN_VARIABLE) as caught:
+        ensure_keys(Settings(home=tmp_path), {TOKEN_VARIABLE: text, VAULT_VARIABLE: _key("b")})
+    assert text not in str(caught.value)
+
+
+def test_another_token_key_or_vault_key_is_refused(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    keys = ensure_keys(settings, {TOKEN_VARIABLE: _key("a"), VAULT_VARIABLE: _key("b")})
+    with Vault.open(settings, keys) as vault, vault.transaction():
+        vault.seal_identities([("t1", "phone", "secret")])
+    for token, wrapping, named in (("x", "b", "token key"), ("a", "x", "retired_vault_keys")):
+        other = load_keys(settings, {TOKEN_VARIABLE: _key(token), VAULT_VARIABLE: _key(wrapping)})
+        with pytest.raises(ConfigurationError, match=named):
+            Vault.open(settings, other)
+
+
+def test_a_rotated_vault_key_still_opens_what_the_old_one_sealed(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    with Vault.open(settings) as vault:
+        vault.seal_identities([("t1", "phone", "old")])
+    lines = dict(line.split(": ") for line in settings.key_file.read_text().splitlines() if ": " in line and line[0] != "#")
+    text = f"token_key: {lines['token_key']}\nvault_key: {_key('n')}\nretired_vault_keys: [{lines['vault_key']}]\n"
+    settings.key_file.write_text(text)
+    os.chmod(settings.key_file, 0o600)
+    with Vault.open(settings) as vault:
+        vault.seal_identities([("t2", "phone", "new")])
+        assert vault.reveal_identities(["t1", "t2"]) == {"t1": "old", "t2": "new"}
+
+
+def test_sealing_again_changes_nothing_and_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
+    with Vault.open(Settings(home=tmp_path)) as vault:
+        assert vault.seal_identities([("t1", "phone", "a")]) == 1
+        assert vault.seal_identities([("t1", "phone", "b")]) == 0
+        with pytest.raises(RuntimeError), vault.transaction():
+            vault.seal_identities([("t2", "phone", "c")])
+            raise RuntimeError
+        assert vault.reveal_identities(["t1", "t2"]) == {"t1": "a"}
+
+
+def test_a_sealed_block_opens_for_its_person_alone_and_only_unchanged(tmp_path: Path) -> None:
+    with Vault.open(Settings(home=tmp_path)) as vault:
+        sealed = vault.seal_block("batch:1", b"secret" * 100)
+        vault.seal_block("batch:2", b"")
+        assert vault.open_block("batch:1", sealed) == b"secret" * 100
+        for person, data in (("batch:2", sealed), ("batch:1", sealed[:-1] + b"x")):
+            with pytest.raises(PermanentError, match="does not open"):
+                vault.open_block(person, data)
