@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pipelines.errors import ConfigurationError
 from pipelines.settings import Settings
 
-TOKEN_VARIABLE = "OMNILAKE_TOKEN_KEY"
+TOKEN_VARIABLE = "OMNILAKE_TOKEN_KEY"  # noqa: S105 - the name of a variable, not a secret
 VAULT_VARIABLE = "OMNILAKE_VAULT_KEY"
 KEY_BYTES = 32
 TOKEN_DIGITS = 32

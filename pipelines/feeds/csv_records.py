@@ -199,7 +199,7 @@ def _continuations(
 
 
 def _ends_within_quotes(line: bytes) -> bool:
-    """Whether a line, begun outside quotes, leaves a quoted cell open; a quotation mark opens only at a cell's start."""
+    """Whether a line that begins outside quotes leaves a quoted cell open; only at a cell's start does a mark open."""
     within = False
     for cell in line.split(b","):
         if within or cell.startswith(b'"'):

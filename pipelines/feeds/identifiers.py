@@ -36,7 +36,7 @@ PLACEHOLDER_EMAIL_NAMES = (
 )  # fmt: skip
 """What stands before the @ of an address that is nobody's."""
 
-CN_MOBILE_PATTERN = r"(?:\+?86|0086)?1(?:3[0-9]|4[5-9]|5[0-35-9]|6[2567]|7[0-8]|8[0-9]|9[0-9])[0-9]{8}"
+CN_MOBILE_PATTERN = r"(?:\+?86|0086)?1(?:3[0-9]|4[57]|5[0-35-9]|6[25-7]|7[0-35-8]|8[0-9]|9[0-35-9])[0-9]{8}"
 """Numbers that need no library: every one of them is valid to phonenumbers as well (tested)."""
 
 EMAIL_PATTERN = r"[^@\s,;:<>()\"\\*]{1,64}@[^@\s,;:<>()\"\\*.]+(?:\.[^@\s,;:<>()\"\\*.]+)*\.[^@\s,;:<>()\"\\*.0-9]{2,}"
@@ -148,7 +148,8 @@ def _macros() -> list[str]:
         CREATE OR REPLACE MACRO email_normal(plain) AS CASE
             WHEN plain IS NULL OR is_masked(plain) THEN NULL
             WHEN strlen(plain) <> length(plain) THEN rare_email(plain)
-            WHEN regexp_full_match(lower(trim(plain, ' \t\r\n')), {literal(EMAIL_PATTERN)}) THEN lower(trim(plain, ' \t\r\n'))
+            WHEN regexp_full_match(lower(trim(plain, ' \t\r\n')), {literal(EMAIL_PATTERN)})
+                THEN lower(trim(plain, ' \t\r\n'))
         END
         """,
         f"CREATE OR REPLACE MACRO is_placeholder_email(normal) AS split_part(normal, '@', 1) IN ({names})",

@@ -1,4 +1,4 @@
-"""One load on its way: chunks are validated in DuckDB, accepted rows become Parquet parts, the vault gets the originals.
+"""One load on its way: chunks are validated, accepted rows become Parquet parts, the vault gets the originals.
 
 Belongs here: the connection, the statements over validated rows, and the `.part` files. Does not belong here: which
 files make a load, and the ledger (load.py); SQL that validates (validate.py). Plain values exist in memory only: this
@@ -25,6 +25,7 @@ from pipelines.feeds.identifiers import kind_of
 from pipelines.feeds.ledger import Batch, Drift, Load
 from pipelines.feeds.parts import part_path, sync
 from pipelines.feeds.quarantine import QuarantineWriter
+from pipelines.feeds.sql import literal
 from pipelines.feeds.zones import utc_of
 from pipelines.keys import Keys
 from pipelines.settings import Settings
@@ -196,7 +197,7 @@ class Intake:
         part = part_path(folder, name)
         columns = ", ".join(f'"{column}"' for column in self.feed.raw_columns())
         self.connection.execute(
-            f"COPY (SELECT {columns} FROM taken WHERE _fault = 0) TO '{str(part).replace(chr(39), chr(39) * 2)}' (FORMAT parquet)"
+            f"COPY (SELECT {columns} FROM taken WHERE _fault = 0) TO {literal(str(part))} (FORMAT parquet)"
         )
         self.raw_files.append(name)
         sync(part)
@@ -234,7 +235,8 @@ class Intake:
             source = f"SELECT {token} AS token, {kind} AS kind, {plain} AS plain FROM taken WHERE _fault = 0"
             # In token order: neighbouring rows go to neighbouring pages of the vault.
             yield (
-                f"SELECT token, min(kind), min(plain) FROM ({source}) WHERE plain IS NOT NULL GROUP BY token ORDER BY token"
+                f"SELECT token, min(kind), min(plain) FROM ({source}) "
+                "WHERE plain IS NOT NULL GROUP BY token ORDER BY token"
             )
 
     def _profile_query(self) -> str:

@@ -201,7 +201,7 @@ def record_load(
     seen: Iterable[SeenFile] = (),
     replayed: Iterable[tuple[str, str]] = (),
 ) -> None:
-    """Enter batches, what they drifted, the files seen and the rows replayed (quarantine_id, batch_id): all or nothing."""
+    """Enter batches, their drift, the files seen and the rows replayed (quarantine_id, batch_id): all or nothing."""
     now = utc_now()
     with engine.begin() as connection:
         if load is not None:

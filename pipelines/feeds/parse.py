@@ -1,7 +1,7 @@
 """SQL that turns what a file holds into *text records*: the contract's columns, still as text.
 
-A text record has `file_no`, `line`, `raw`, `broken` (null, or why it is no record), `long_number` (parse_jsonl), `extra` (JSON of what the contract
-does not know, or null), `unknown` (the names of that), and for every column of the feed `text_<name>` (VARCHAR, a list,
+A text record has `file_no`, `line`, `raw`, `broken` (null, or why it is no record), `long_number` (parse_jsonl),
+`extra` (JSON of what the contract does not know, or null), `unknown` (the names of that), and for every column of the feed `text_<name>` (VARCHAR, a list,
 or a list of structs of VARCHAR) and, where a value can have the wrong shape, `wrong_<name>`.
 Belongs here: the three formats. Does not belong here: types, vocabularies, required values (validate.py).
 """
@@ -230,7 +230,8 @@ def _physical_column(column: Column, kind: pa.DataType) -> str:
         return f"{_physical_list(column, cell, kind.value_type)} AS text_{column.name}, FALSE AS wrong_{column.name}"
     value = f"unless_blank({_text(cell, kind)})"
     if column.kind in _ANY_TEXT_KINDS:
-        return f"{value} AS text_{column.name}, {str(_is_nested(kind)).upper()} AND {cell} IS NOT NULL AS wrong_{column.name}"
+        wrong = f"{cell} IS NOT NULL" if _is_nested(kind) else "FALSE"
+        return f"{value} AS text_{column.name}, {wrong} AS wrong_{column.name}"
     return f"{value} AS text_{column.name}"
 
 

@@ -14,7 +14,10 @@ from pipelines.feeds.currencies import CURRENCIES
 from pipelines.feeds.identifiers import kind_of
 from pipelines.vault import PROFILE_FIELDS
 
-_INSTANT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)? ?(?:[zZ]|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)?)?"
+_INSTANT = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?"
+    r" ?(?:[zZ]|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)?)?"
+)
 _OFFSET = r":[0-9.,]+ ?(?:[zZ]|[+-][0-9]{2}(?::?[0-9]{2})?)$"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ]00:00(?::00(?:\.0+)?)?)?"
 _NUMBER = r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?\s*"
@@ -95,8 +98,8 @@ def validation(feed: Feed, *, promoted: tuple[str, ...] = (), absent: tuple[str,
     """The SQL for one feed. promoted: attribute names that may stay; absent: required columns a CSV may do without.
 
     Its columns are those of `feed.raw_columns()` and, for what happens next, `_file_no`, `_fault` (0: accepted),
-    `_element` (index of the faulty nested line), `_value` (the faulty value), `_broken`, `_raw` and `_unknown` of the row,
-    `_identifiers_dropped`, `_member_version`, `_profile`, `_person`, `_document`, and `_plain_<column>` (normal form).
+    `_element` (index of the faulty nested line), `_value` (the faulty value), `_broken`, `_long_number`, `_raw` and
+    `_unknown` of the row, `_identifiers_dropped`, `_member_version`, `_profile`, `_person`, `_document`, and `_plain_<column>` (normal form).
     """
     ladder = _Ladder(feed, absent)
     columns = feed.columns
@@ -144,10 +147,7 @@ _NORMALISED = ("phone", "email", "token", "token_list", "name", "member_id")
 def _typed(column: Column) -> list[str]:
     text, value = f"text_{column.name}", f"value_{column.name}"
     if column.kind == "struct_list":
-        fields = ", ".join(
-            f'"{child.name}" := {_nested_value(child)}'
-            for child in column.children
-        )
+        fields = ", ".join(f'"{child.name}" := {_nested_value(child)}' for child in column.children)
         return [f"list_transform({text}, lambda item: struct_pack({fields})) AS {value}"]
     if column.kind == "id_list":
         return [f"list_filter({text}, lambda item: trim(item) <> '') AS {value}", *_normalised(column)]
@@ -296,7 +296,7 @@ def _sealed(feed: Feed) -> str:
 
 def _person(feed: Feed) -> str:
     """Whose key seals the row: the member's, else the first identifier's, else the batch's."""
-    candidates = []
+    candidates: list[str] = []
     for column in feed.columns:
         if column.pii == "member_id":
             candidates.insert(0, f"'member:' || channel || ':' || {_member_id(column)}")

@@ -90,7 +90,8 @@ class _Source:
         if not self.has_local_times:
             connection.execute(f"CREATE OR REPLACE VIEW raw.{self.feed.name} AS SELECT * FROM {self.rows()}")
             return
-        zone = f"coalesce({zone}, channel_zones.timezone, (SELECT timezone FROM zones.channels WHERE channel = '{SHARED}'))"
+        top_level = f"(SELECT timezone FROM zones.channels WHERE channel = '{SHARED}')"
+        zone = f"coalesce({zone}, channel_zones.timezone, {top_level})"
         resolved = ", ".join(
             f"CASE WHEN list_contains(_local_times, '{name}') THEN raw.to_utc({name}, zone) ELSE {name} END AS {name}"
             for name in self.feed.timestamps

@@ -7,6 +7,7 @@ zone a row is in (views.py).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -51,9 +52,8 @@ def utc_macro(name: str, zones: set[str]) -> str:
     return f"CREATE OR REPLACE MACRO {name}(wall, zone) AS wall - to_seconds(CASE zone {whens} END)"
 
 
-def _change(low: datetime, high: datetime, before: int, offset_at: object) -> datetime:
+def _change(low: datetime, high: datetime, before: int, offset_at: Callable[[datetime], int]) -> datetime:
     """First second at which the offset is no longer `before`."""
-    assert callable(offset_at)
     while high - low > timedelta(seconds=1):
         middle = low + timedelta(seconds=(high - low) // timedelta(seconds=2))
         low, high = (middle, high) if offset_at(middle) == before else (low, middle)

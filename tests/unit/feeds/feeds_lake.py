@@ -93,7 +93,7 @@ class Lake:
         assert [check for check in checks if not check.ok] == []
 
 
-@pytest.fixture()
+@pytest.fixture
 def lake(tmp_path: Path) -> Iterator[Lake]:
     settings = Settings(home=tmp_path, memory_limit="1GB", threads=1)
     (tmp_path / "reference").mkdir()

@@ -40,7 +40,11 @@ REVIEW = st.fixed_dictionaries(
         "created_at": st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1)).map(lambda at: at.isoformat() + "Z"),
         "rating": st.integers(1, 5).map(str),
     },
-    optional={"sku": TEXT.filter(lambda text: text.strip() == text), "text": TEXT, "order_id": st.just('a "quoted", b')},
+    optional={
+        "sku": TEXT.filter(lambda text: text.strip() == text),
+        "text": TEXT,
+        "order_id": st.just('a "quoted", b'),
+    },
 )
 
 
@@ -85,12 +89,18 @@ def test_valid_rows_survive_alike_in_every_format(rows: list[dict[str, Any]]) ->
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.randoms(use_true_random=False), st.sampled_from(["jsonl", "csv"]))
 def test_random_corruption_loses_no_row(chance: random.Random, ending: str) -> None:
-    rows = [{"review_id": str(n), "created_at": "2024-05-01T10:00:00Z", "rating": 4, "text": 'a\n"b", c'} for n in range(8)]
+    rows = [
+        {"review_id": str(n), "created_at": "2024-05-01T10:00:00Z", "rating": 4, "text": 'a\n"b", c'} for n in range(8)
+    ]
     text = "".join(json.dumps(row) + "\n" for row in rows) if ending == "jsonl" else _csv(rows, list(rows[0]))
     start = text.index("\n") + 1
     for _ in range(chance.randint(1, 6)):
         position = chance.randrange(start, len(text))
-        text = text[:position] + chance.choice(['"', ",", "{", "]", "x", "\\", "\r", ""]) + text[position + chance.randint(0, 1) :]
+        text = (
+            text[:position]
+            + chance.choice(['"', ",", "{", "]", "x", "\\", "\r", ""])
+            + text[position + chance.randint(0, 1) :]
+        )
     with tempfile.TemporaryDirectory() as folder:
         lake = _fresh(folder)
         lake.write(f"pos/reviews/a.{ending}", text)
@@ -192,14 +202,20 @@ def test_rejected_rows_keep_their_text_and_value_sealed(lake: Lake) -> None:
 def test_replay_takes_what_passes_after_a_fix_once(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     cells = "2024-05-01T10:00:00Z,2024-05-01T10:00:00Z,paid"
     lake.write_rows("pos/orders/a.jsonl", [ORDER | {"currency": "XXX"}, ORDER, ORDER | {"status": "bad"}])
-    lake.write("pos/orders/b.csv", f"order_id,updated_at,placed_at,status,currency,paid_amount\nc1,{cells},XXX,1\nc2,{cells}\n")
+    lake.write(
+        "pos/orders/b.csv", f"order_id,updated_at,placed_at,status,currency,paid_amount\nc1,{cells},XXX,1\nc2,{cells}\n"
+    )
     lake.write_parquet("pos/orders/c.parquet", pa.Table.from_pylist([ORDER | {"currency": "XXX"}]))
-    lake.write("pos/stores/gbk.csv", "store_id,updated_at,name\nS1,2024-05-01T10:00:00Z,巴黎\nS2,bad,巴黎\n".encode("gbk"))
+    lake.write(
+        "pos/stores/gbk.csv", "store_id,updated_at,name\nS1,2024-05-01T10:00:00Z,巴黎\nS2,bad,巴黎\n".encode("gbk")
+    )
     first = lake.load()
     assert lake.replay().batches == []
     monkeypatch.setattr("pipelines.feeds.validate.CURRENCIES", frozenset({"CNY", "XXX"}))
     channels = lake.settings.home / "reference" / "channels.yml"
-    channels.write_text(CHANNELS.replace("kind: pos, timezone: Asia/Shanghai", "kind: pos, encoding: gbk"), encoding="utf-8")
+    channels.write_text(
+        CHANNELS.replace("kind: pos, timezone: Asia/Shanghai", "kind: pos, encoding: gbk"), encoding="utf-8"
+    )
     report = lake.replay()
     assert {(batch.file, batch.rows_received, batch.rows_accepted, batch.rows_quarantined) for batch in report.batches} == {
         ("pos/orders/a.jsonl", 0, 1, -1), ("pos/orders/b.csv", 0, 1, -1), ("pos/orders/c.parquet", 0, 1, -1),
@@ -227,7 +243,9 @@ def test_reconcile_notices_a_lost_file_and_a_lost_row(lake: Lake) -> None:
 def test_a_lake_of_another_state_database_is_refused(lake: Lake) -> None:
     lake.write_rows("pos/orders/a.jsonl", [ORDER])
     lake.load()
-    other = Lake(lake.settings, open_state(Settings(home=lake.settings.home, state_url=f"sqlite:///{lake.settings.home}/o.db")))
+    other = Lake(
+        lake.settings, open_state(Settings(home=lake.settings.home, state_url=f"sqlite:///{lake.settings.home}/o.db"))
+    )
     with pytest.raises(ConfigurationError, match="OMNILAKE_STATE_URL"):
         other.load()
     other.engine.dispose()

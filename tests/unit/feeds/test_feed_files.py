@@ -74,7 +74,7 @@ def test_what_nobody_declared_stops_the_run_by_name_before_anything_is_taken(lak
 
 def test_files_arrive_in_the_order_of_their_paths(lake: Lake) -> None:
     for name in ("b.jsonl", "a.csv", "c.jsonl"):
-        lake.write(f"_shared/fx_rates/{name}", RATES_CSV if name.endswith("csv") else RATE + name[0].replace("b", "") )
+        lake.write(f"_shared/fx_rates/{name}", RATES_CSV if name.endswith("csv") else RATE + name[0].replace("b", ""))
     lake.load()
     assert [row["_file"][-6:] for row in lake.raw("fx_rates")][:2] == ["/a.csv", ".jsonl"]
     arrivals = [row["_arrival"] for row in lake.raw("fx_rates")]
@@ -103,10 +103,16 @@ BROKEN_FILES = {
 
 def test_a_file_that_cannot_be_read_is_one_row_received_and_quarantined(lake: Lake) -> None:
     for name, (content, _) in BROKEN_FILES.items():
-        lake.write(f"_shared/fx_rates/{name}", content) if not name.endswith(".gz") else _write_bytes(lake, name, content)
+        lake.write(f"_shared/fx_rates/{name}", content) if not name.endswith(".gz") else _write_bytes(
+            lake, name, content
+        )
     lake.write("_shared/fx_rates/zz_good.jsonl", RATE)
     report = lake.load()
-    assert (report.rows_received, report.rows_accepted, report.rows_quarantined) == (len(BROKEN_FILES) + 1, 1, len(BROKEN_FILES))
+    assert (report.rows_received, report.rows_accepted, report.rows_quarantined) == (
+        len(BROKEN_FILES) + 1,
+        1,
+        len(BROKEN_FILES),
+    )
     rows = {row["file"].split("/")[-1]: row for row in lake.quarantine()}
     for name, (_, reason) in BROKEN_FILES.items():
         assert reason in rows[name]["reason"], name

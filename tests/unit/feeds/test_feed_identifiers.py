@@ -53,7 +53,9 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @pytest.mark.parametrize(("kind", "cases"), [("phone", PHONES), ("email", EMAILS)])
-def test_normal_form_and_issue(connection: duckdb.DuckDBPyConnection, kind: str, cases: dict[str, tuple[str, str]]) -> None:
+def test_normal_form_and_issue(
+    connection: duckdb.DuckDBPyConnection, kind: str, cases: dict[str, tuple[str, str]]
+) -> None:
     for text, (normal, issue) in cases.items():
         query = f"SELECT {kind}_normal(v), {kind}_issue(v, {kind}_normal(v)) FROM (SELECT ? AS v)"
         assert connection.execute(query, [text]).fetchone() == (normal, issue), text
@@ -74,7 +76,9 @@ def test_sql_and_python_agree_on_any_text(connection: duckdb.DuckDBPyConnection,
 def test_every_number_of_the_fast_path_is_valid_to_the_library(text: str) -> None:
     number = phonenumbers.parse(text[-11:], "CN")
     assert phonenumbers.is_valid_number(number)
-    assert phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) == identifiers.normalise("phone", text)
+    assert phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) == identifiers.normalise(
+        "phone", text
+    )
 
 
 @given(st.text(min_size=1, max_size=80).filter(lambda text: "\0" not in text))
@@ -94,6 +98,8 @@ def test_names_ignore_case_width_and_spacing(connection: duckdb.DuckDBPyConnecti
         assert len(found) == 1
 
 
-@pytest.mark.parametrize("plain", ["10000001", "20240101000001", "12345678901234", "M1", "138****5678", "wx@", "20000000001"])
+@pytest.mark.parametrize(
+    "plain", ["10000001", "20240101000001", "12345678901234", "M1", "138****5678", "wx@", "20000000001"]
+)
 def test_plain_member_ids_are_left_alone(connection: duckdb.DuckDBPyConnection, plain: str) -> None:
     assert connection.execute("SELECT member_id_kind(?)", [plain]).fetchone() == (None,)

@@ -170,7 +170,9 @@ def test_rating_must_be_from_one_to_five(lake: Lake) -> None:
 
 def test_unknown_time_zone_of_a_store_is_quarantined(lake: Lake) -> None:
     store = {"store_id": "S1", "updated_at": "2024-05-01T10:00:00Z", "name": "A"}
-    lake.write_rows("_shared/stores/a.jsonl", [store | {"timezone": "Mars/Olympus"}, store | {"timezone": "Asia/Tokyo"}])
+    lake.write_rows(
+        "_shared/stores/a.jsonl", [store | {"timezone": "Mars/Olympus"}, store | {"timezone": "Asia/Tokyo"}]
+    )
     lake.load()
     assert lake.reasons()[0][:2] == (1, "timezone")
     assert [row["timezone"] for row in lake.raw("stores")] == ["Asia/Tokyo"]
@@ -237,7 +239,9 @@ def test_birthday_becomes_a_token_and_a_month(lake: Lake) -> None:
 def test_only_promoted_attributes_stay(lake: Lake) -> None:
     attributes = {"child_birthday": "2020-01-01", "shoe size": 38, "secret": "x"}
     for channel in ("pos", "paris"):
-        lake.write_rows(f"{channel}/members/a.jsonl", [MEMBER | {"attributes": attributes}, MEMBER | {"attributes": {}}])
+        lake.write_rows(
+            f"{channel}/members/a.jsonl", [MEMBER | {"attributes": attributes}, MEMBER | {"attributes": {}}]
+        )
     lake.load()
     promoted = [row["attributes"] for row in lake.raw("members")]
     assert promoted == ['{"child_birthday":"2020-01-01","shoe size":38}', None, '{"child_birthday":"2020-01-01"}', None]

@@ -26,10 +26,16 @@ def test_offsets_agree_with_the_first_reading_of_the_zone_database(wall: datetim
 def test_the_macro_reads_gaps_before_and_overlaps_first() -> None:
     connection = duckdb.connect()
     connection.execute(utc_macro("to_utc", {"Europe/Paris", "America/New_York"}))
-    query = "SELECT to_utc(TIMESTAMP '2024-03-31 02:30:00', 'Europe/Paris'), to_utc(TIMESTAMP '2024-10-27 02:30:00', 'Europe/Paris')"
-    assert connection.execute(query).fetchone() == (datetime(2024, 3, 31, 1, 30), datetime(2024, 10, 27, 0, 30))
-    query = "SELECT to_utc(TIMESTAMP '2024-07-01 12:00:00', 'America/New_York'), to_utc(TIMESTAMP '2024-07-01', 'Asia/Tokyo')"
-    assert connection.execute(query).fetchone() == (datetime(2024, 7, 1, 16), None)
+    query = "SELECT to_utc(CAST(? AS TIMESTAMP), 'Europe/Paris'), to_utc(CAST(? AS TIMESTAMP), 'Europe/Paris')"
+    assert connection.execute(query, ["2024-03-31 02:30:00", "2024-10-27 02:30:00"]).fetchone() == (
+        datetime(2024, 3, 31, 1, 30),
+        datetime(2024, 10, 27, 0, 30),
+    )
+    query = "SELECT to_utc(CAST(? AS TIMESTAMP), 'America/New_York'), to_utc(CAST(? AS TIMESTAMP), 'Asia/Tokyo')"
+    assert connection.execute(query, ["2024-07-01 12:00:00", "2024-07-01"]).fetchone() == (
+        datetime(2024, 7, 1, 16),
+        None,
+    )
 
 
 def test_a_local_time_is_the_stores_else_the_channels_else_the_top_levels(lake: Lake) -> None:
