@@ -17,11 +17,12 @@ import pyarrow as pa
 
 from pipelines import warehouse
 from pipelines.channels import Channels
-from pipelines.feeds import identifiers, parse, validate
+from pipelines.feeds import identifiers, parse, validate, values
 from pipelines.feeds.chunks import Chunk
 from pipelines.feeds.contract import Feed
 from pipelines.feeds.faults import FileFault
 from pipelines.feeds.identifiers import kind_of
+from pipelines.feeds.ladder import Fault
 from pipelines.feeds.ledger import Batch, Drift, Load
 from pipelines.feeds.parts import part_path, sync
 from pipelines.feeds.quarantine import QuarantineWriter
@@ -45,7 +46,7 @@ def open_intake(settings: Settings, keys: Keys) -> Iterator[duckdb.DuckDBPyConne
     try:
         connection.execute("SET temp_directory = ''")
         identifiers.install(connection, keys)
-        for statement in (*parse.macros(), *validate.macros()):
+        for statement in (*parse.macros(), *values.macros()):
             connection.execute(statement)
         yield connection
     finally:
@@ -129,7 +130,7 @@ class Intake:
         for name in self.raw_files:
             part_path(self.settings.raw / self.feed.name, name).unlink(missing_ok=True)
 
-    def _validate(self, chunk: Chunk) -> Sequence[validate.Fault]:
+    def _validate(self, chunk: Chunk) -> Sequence[Fault]:
         """Make the table `taken` of the chunk's rows, each typed and judged."""
         channel = self.files[0].channel
         promoted = self.channels.promote_attributes

@@ -1,9 +1,10 @@
 """SQL that turns what a file holds into *text records*: the contract's columns, still as text.
 
 A text record has `file_no`, `line`, `raw`, `broken` (null, or why it is no record), `long_number` (parse_jsonl),
-`extra` (JSON of what the contract does not know, or null), `unknown` (the names of that), and for every column of the feed `text_<name>` (VARCHAR, a list,
-or a list of structs of VARCHAR) and, where a value can have the wrong shape, `wrong_<name>`.
-Belongs here: the three formats. Does not belong here: types, vocabularies, required values (validate.py).
+`extra` (JSON of what the contract does not know, or null), `unknown` (the names of that), and for every column of the
+feed `text_<name>` (VARCHAR, a list, or a list of structs of VARCHAR) and, where a value can have the wrong shape,
+`wrong_<name>`.
+Belongs here: the three formats. Does not belong here: types (values.py), vocabularies, required values (ladder.py).
 """
 
 from __future__ import annotations

@@ -20,9 +20,9 @@ import pyarrow.parquet
 import sqlalchemy as sa
 
 from pipelines.feeds import ledger
+from pipelines.feeds.ladder import Fault
 from pipelines.feeds.ledger import Batch
 from pipelines.feeds.parts import part_path, sync
-from pipelines.feeds.validate import Fault
 from pipelines.settings import Settings
 from pipelines.vault import Vault
 

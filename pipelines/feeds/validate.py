@@ -1,38 +1,18 @@
 """The contract as SQL: text records (parse.py) become typed rows, each with the first thing that is wrong with it.
 
-Belongs here: types, vocabularies, required values, reasons, tokens and what is handed to the vault, generated from
-contract.py. Does not belong here: reading files (parse.py) and writing any (intake.py).
+Belongs here: the columns of a judged row, its tokens and what is handed to the vault, generated from contract.py. Does
+not belong here: reading files (parse.py), types (values.py), faults (ladder.py), writing (intake.py).
 """
 
 from __future__ import annotations
 
-import zoneinfo
 from dataclasses import dataclass
 
 from pipelines.feeds.contract import Column, Feed
-from pipelines.feeds.currencies import CURRENCIES
 from pipelines.feeds.identifiers import kind_of
+from pipelines.feeds.ladder import Fault, Ladder
+from pipelines.feeds.values import nested_value, typed_value
 from pipelines.vault import PROFILE_FIELDS
-
-_INSTANT = (
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?"
-    r" ?(?:[zZ]|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)?)?"
-)
-_OFFSET = r":[0-9.,]+ ?(?:[zZ]|[+-][0-9]{2}(?::?[0-9]{2})?)$"
-_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ]00:00(?::00(?:\.0+)?)?)?"
-_NUMBER = r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?\s*"
-_MONEY = r"\s*[+-]?(?:[0-9]+(?:\.[0-9]{0,4}0*)?|\.[0-9]{1,4}0*)\s*"
-_MONEY_EXPONENT = r"\s*[+-]?[0-9]{1,11}(?:\.[0-9]{0,9})?[eE][+-]?0*[0-9]\s*"
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One way in which a row can be wrong. `code` marks it in SQL; `child` is set for a value in a nested line."""
-
-    code: int
-    column: str | None
-    child: str | None
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -43,65 +23,15 @@ class Validation:
     faults: tuple[Fault, ...]
 
 
-def macros() -> list[str]:
-    """What the generated SQL calls; define on the connection once."""
-    zones = ", ".join(f"'{name}'" for name in sorted(zoneinfo.available_timezones()))
-    currencies = ", ".join(f"'{code}'" for code in sorted(CURRENCIES))
-    return [
-        f"CREATE OR REPLACE MACRO is_timezone(plain) AS plain IN ({zones})",
-        f"CREATE TYPE currency_code AS ENUM ({currencies})",
-        # UTC where an offset stands, else the wall clock as it is: the session's zone is UTC. LIKE is the fast path.
-        f"""
-        CREATE OR REPLACE MACRO instant_of(plain) AS CASE
-            WHEN plain LIKE '____-__-__T__:__:__+__:__' AND plain[21:22] <= '14' AND plain[24] <= '5'
-                THEN CAST(TRY_CAST(plain AS TIMESTAMPTZ) AS TIMESTAMP)
-            WHEN regexp_full_match(trim(plain), '{_INSTANT}') THEN CAST(TRY_CAST(
-                regexp_replace(
-                    regexp_replace(replace(upper(trim(plain)), ',', '.'), ' ([Z+-])', '\\1'),
-                    '^(.{{10}}[T ][0-9]{{2}}:[0-9]{{2}})([Z+-]|$)', '\\1:00\\2'
-                ) AS TIMESTAMPTZ
-            ) AS TIMESTAMP)
-        END
-        """,
-        f"""
-        CREATE OR REPLACE MACRO is_local_time(plain) AS CASE
-            WHEN plain LIKE '____-__-__T__:__:__+__:__' OR ends_with(plain, 'Z') THEN FALSE
-            ELSE NOT regexp_matches(trim(plain), '{_OFFSET}')
-        END
-        """,
-        f"""
-        CREATE OR REPLACE MACRO date_of(plain) AS
-            CASE WHEN regexp_full_match(trim(plain), '{_DATE}') THEN TRY_CAST(left(trim(plain), 10) AS DATE) END
-        """,
-        # Whether the text is a number that DECIMAL(18, 4) holds without rounding.
-        f"""
-        CREATE OR REPLACE MACRO is_money(plain) AS CASE
-            WHEN regexp_full_match(plain, '{_MONEY}') THEN TRUE
-            WHEN regexp_full_match(plain, '{_MONEY_EXPONENT}')
-                THEN TRY_CAST(plain AS DECIMAL(38, 18)) = TRY_CAST(plain AS DECIMAL(18, 4))
-            ELSE FALSE
-        END
-        """,
-        f"CREATE OR REPLACE MACRO is_number(plain) AS regexp_full_match(plain, '{_NUMBER}')",
-        """
-        CREATE OR REPLACE MACRO boolean_of(plain) AS CASE
-            WHEN plain = 'true' THEN TRUE
-            WHEN plain = 'false' THEN FALSE
-            WHEN lower(trim(plain)) IN ('true', 't', 'yes', 'y', '1', '1.0') THEN TRUE
-            WHEN lower(trim(plain)) IN ('false', 'f', 'no', 'n', '0', '0.0') THEN FALSE
-        END
-        """,
-    ]
-
-
 def validation(feed: Feed, *, promoted: tuple[str, ...] = (), absent: tuple[str, ...] = ()) -> Validation:
     """The SQL for one feed. promoted: attribute names that may stay; absent: required columns a CSV may do without.
 
-    Its columns are those of `feed.raw_columns()` and, for what happens next, `_file_no`, `_fault` (0: accepted),
-    `_element` (index of the faulty nested line), `_value` (the faulty value), `_broken`, `_long_number`, `_raw` and
-    `_unknown` of the row, `_identifiers_dropped`, `_member_version`, `_profile`, `_person`, `_document`, and `_plain_<column>` (normal form).
+    Its columns are those of `feed.raw_columns()` and, for what happens next: `_file_no`; `_fault` (0: accepted);
+    `_element`, the index of the faulty nested line; `_value`, `_raw` and `_broken` of a faulty row; `_long_number`;
+    `_unknown`; `_identifiers_dropped`; `_member_version`, `_profile`, `_person` and `_document` for the vault; and
+    `_plain_<column>`, the normal form behind each token.
     """
-    ladder = _Ladder(feed, absent)
+    ladder = Ladder(feed, absent)
     columns = feed.columns
     typed = ",\n".join(expression for column in columns for expression in _typed(column))
     outputs = ",\n".join(expression for column in columns for expression in _raw_outputs(column, promoted))
@@ -147,48 +77,16 @@ _NORMALISED = ("phone", "email", "token", "token_list", "name", "member_id")
 def _typed(column: Column) -> list[str]:
     text, value = f"text_{column.name}", f"value_{column.name}"
     if column.kind == "struct_list":
-        fields = ", ".join(f'"{child.name}" := {_nested_value(child)}' for child in column.children)
+        fields = ", ".join(f'"{child.name}" := {nested_value(child)}' for child in column.children)
         return [f"list_transform({text}, lambda item: struct_pack({fields})) AS {value}"]
     if column.kind == "id_list":
         return [f"list_filter({text}, lambda item: trim(item) <> '') AS {value}", *_normalised(column)]
-    expressions = [f"{_typed_value(column, text)} AS {value}"]
+    expressions = [f"{typed_value(column, text)} AS {value}"]
     if column.kind == "timestamp":
         expressions.append(
             f"CASE WHEN {text} IS NOT NULL THEN is_local_time({text}) ELSE FALSE END AS local_{column.name}"
         )
     return expressions + _normalised(column)
-
-
-def _quoted(column: Column) -> str:
-    return f'"{column.name}"'
-
-
-def _typed_value(column: Column, text: str) -> str:
-    match column.kind:
-        case "timestamp":
-            return f"instant_of({text})"
-        case "date":
-            return f"date_of({text})"
-        case "amount" | "decimal" | "quantity":
-            return f"TRY_CAST({text} AS {column.sql_type()})"
-        case "fx_rate" | "tax_rate" | "rating" | "coordinate":
-            return f"CASE WHEN is_number({text}) THEN TRY_CAST({text} AS {column.sql_type()}) END"
-        case "boolean":
-            return f"boolean_of({text})"
-        case "currency":
-            return f"CAST(TRY_CAST({text} AS currency_code) AS VARCHAR)"
-        case "timezone":
-            return f"CASE WHEN is_timezone({text}) THEN {text} END"
-        case "choice":
-            choices = ", ".join(f"'{choice}'" for choice in column.choices)
-            return f"CASE WHEN {text} IN ({choices}) THEN {text} END"
-        case _:
-            return text
-
-
-def _nested_value(child: Column) -> str:
-    text = f"item.{_quoted(child)}"
-    return f"unless_blank({text})" if child.kind in ("id", "text") else _typed_value(child, text)
 
 
 def _normalised(column: Column) -> list[str]:
@@ -303,150 +201,3 @@ def _person(feed: Feed) -> str:
         elif column.pii in ("phone", "email", "token"):
             candidates.append(f"'identity:' || token('{kind_of(column)}', normal_{column.name})")
     return f"coalesce({', '.join([*candidates, chr(39) + 'batch:' + chr(39) + ' || files.batch_id'])})"
-
-
-class _Ladder:
-    """The faults of a feed, in the order in which they are looked for: the columns' order."""
-
-    def __init__(self, feed: Feed, absent: tuple[str, ...]) -> None:
-        self.faults: list[Fault] = []
-        self._whens = ["WHEN broken IS NOT NULL THEN 1"]
-        self._values: list[str] = []
-        self._lists: list[tuple[Column, int, list[str]]] = []
-        self._add(None, None, "")
-        for column in feed.columns:
-            self._add_column(feed, column, absent)
-
-    def case(self) -> str:
-        return "CASE " + "\n".join(self._whens) + " END"
-
-    def element_codes(self) -> str:
-        """Per nested list, per element: 0 or the code of its first fault."""
-        lists = [
-            f"list_transform(text_{column.name}, lambda item: "
-            f"CASE WHEN {_may_be_faulty(column)} THEN CASE {' '.join(whens)} ELSE 0 END ELSE 0 END) "
-            f"AS codes_{column.name}"
-            for column, _, whens in self._lists
-        ]
-        return ", ".join(lists) or "0 AS no_nested_lists"
-
-    def element(self) -> str:
-        """Index, from 0, of the first faulty element where the fault is a nested one."""
-        whens = [
-            f"WHEN _fault BETWEEN {first} AND {first + len(codes) - 1} THEN {_first_faulty(column)} - 1"
-            for column, first, codes in self._lists
-        ]
-        return f"CASE {' '.join(whens)} END" if whens else "CAST(NULL AS INTEGER)"
-
-    def value(self) -> str:
-        return f"CASE _fault {' '.join(self._values)} END" if self._values else "CAST(NULL AS VARCHAR)"
-
-    def _add(self, column: str | None, child: str | None, reason: str) -> int:
-        code = len(self.faults) + 1
-        self.faults.append(Fault(code, column, child, reason))
-        return code
-
-    def _check(self, column: Column, condition: str, reason: str) -> None:
-        code = self._add(column.name, None, reason)
-        self._whens.append(f"WHEN {condition} THEN {code}")
-        self._values.append(f"WHEN {code} THEN CAST(text_{column.name} AS VARCHAR)")
-
-    def _add_column(self, feed: Feed, column: Column, absent: tuple[str, ...]) -> None:
-        text, value = f"text_{column.name}", f"value_{column.name}"
-        if column.kind in ("id_list", "struct_list", "json", "id", "text"):
-            self._check(
-                column, f"wrong_{column.name}", _SHAPES.get(column.kind, "must be one value, not a list or object")
-            )
-        if column.required and column.name not in absent:
-            self._check(column, f"{text} IS NULL", "is missing; every row needs it")
-        if column.kind == "id_list":
-            nested = f"len(list_filter({text}, lambda item: is_nested_json(item))) > 0"
-            self._check(column, nested, "must be a list of plain values")
-        elif column.kind == "struct_list":
-            self._add_nested(column)
-            if feed.name == "orders" and column.required:
-                self._check(column, f"len({text}) = 0", "is empty; an order needs at least one line")
-        elif column.kind not in ("id", "text", "json"):
-            for condition, reason in _value_faults(column, text, value):
-                self._check(column, condition, reason)
-
-    def _add_nested(self, column: Column) -> None:
-        first = len(self.faults) + 1
-        whens: list[str] = []
-
-        def check(child: str | None, condition: str, reason: str) -> None:
-            code = self._add(column.name, child, reason)
-            whens.append(f"WHEN {condition} THEN {code}")
-            shown = f"text_{column.name}[{_first_faulty(column)}]" + (f'."{child}"' if child else "")
-            self._values.append(f"WHEN {code} THEN CAST({shown} AS VARCHAR)")
-
-        check(None, "item IS NULL", "must be an object")
-        for child in column.children:
-            text, value = f"unless_blank(item.{_quoted(child)})", _nested_value(child)
-            if child.required:
-                check(child.name, f"{text} IS NULL", "is missing; every line needs it")
-            if child.kind in ("id", "text"):
-                check(child.name, f"is_nested_json({text})", "must be one value, not a list or object")
-            else:
-                for condition, reason in _value_faults(child, text, value):
-                    check(child.name, condition, reason)
-        self._lists.append((column, first, whens))
-        self._whens.append(f"WHEN list_max(codes_{column.name}) > 0 THEN codes_{column.name}[{_first_faulty(column)}]")
-
-
-_SHAPES = {
-    "id_list": "must be a JSON list of values",
-    "struct_list": "must be a JSON list of objects",
-    "json": "must be a JSON object",
-}
-
-
-def _first_faulty(column: Column) -> str:
-    return f"list_position(list_transform(codes_{column.name}, lambda code: code > 0), TRUE)"
-
-
-def _may_be_faulty(column: Column) -> str:
-    """A cheap condition that every faulty element meets, so that the ladder is climbed for hardly any."""
-    conditions = ["item IS NULL"]
-    for child in column.children:
-        text, value = f"item.{_quoted(child)}", _nested_value(child)
-        conditions.append(f"{value} IS NULL" if child.required else f"({value} IS NULL AND {text} IS NOT NULL)")
-        if child.kind in ("id", "text"):
-            conditions.append(f"coalesce(is_container({value}), FALSE)")
-        elif child.kind in ("amount", "decimal", "quantity"):
-            conditions.append(f"coalesce(NOT is_money({text}), FALSE)")
-        if child.kind == "quantity":
-            conditions.append(f"coalesce({value} <= 0, FALSE)")
-    return " OR ".join(conditions)
-
-
-def _value_faults(column: Column, text: str, value: str) -> list[tuple[str, str]]:
-    """Conditions under which a value that is there is wrong, and the reason for its sender."""
-    untyped = f"{text} IS NOT NULL AND {value} IS NULL"
-    match column.kind:
-        case "amount" | "decimal" | "quantity":
-            inexact = f"{text} IS NOT NULL AND ({value} IS NULL OR NOT is_money({text}))"
-            faults = [
-                (f"{inexact} AND NOT is_number({text})", "is not a decimal number"),
-                (inexact, "has more than 4 decimals, or more than 14 digits before them"),
-            ]
-            return [*faults, (f"{value} <= 0", "must be above 0")] if column.kind == "quantity" else faults
-        case "fx_rate":
-            return [(untyped, "is not a decimal number"), (f"{value} <= 0", "must be above 0")]
-        case "rating":
-            outside = f"TRY_CAST({text} AS DOUBLE) NOT BETWEEN 1 AND 5"
-            return [(outside, "must be from 1 to 5"), (untyped, "is not a number")]
-        case "timestamp":
-            return [(untyped, "is not an ISO 8601 time such as 2024-05-01T10:00:00+08:00, or is an impossible one")]
-        case "date":
-            return [(untyped, "is not a date such as 2024-05-01, or is an impossible one")]
-        case "boolean":
-            return [(untyped, "is neither true nor false")]
-        case "currency":
-            return [(untyped, "is not an ISO 4217 currency code such as CNY")]
-        case "timezone":
-            return [(untyped, "is not an IANA time zone such as Asia/Shanghai")]
-        case "choice":
-            return [(untyped, f"is none of {', '.join(column.choices)}")]
-        case _:
-            return [(untyped, "is not a number")]

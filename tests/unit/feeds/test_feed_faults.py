@@ -211,13 +211,16 @@ def test_replay_takes_what_passes_after_a_fix_once(lake: Lake, monkeypatch: pyte
     )
     first = lake.load()
     assert lake.replay().batches == []
-    monkeypatch.setattr("pipelines.feeds.validate.CURRENCIES", frozenset({"CNY", "XXX"}))
+    monkeypatch.setattr("pipelines.feeds.values.CURRENCIES", frozenset({"CNY", "XXX"}))
     channels = lake.settings.home / "reference" / "channels.yml"
     channels.write_text(
         CHANNELS.replace("kind: pos, timezone: Asia/Shanghai", "kind: pos, encoding: gbk"), encoding="utf-8"
     )
     report = lake.replay()
-    assert {(batch.file, batch.rows_received, batch.rows_accepted, batch.rows_quarantined) for batch in report.batches} == {
+    counts = {
+        (entry.file, entry.rows_received, entry.rows_accepted, entry.rows_quarantined) for entry in report.batches
+    }
+    assert counts == {
         ("pos/orders/a.jsonl", 0, 1, -1), ("pos/orders/b.csv", 0, 1, -1), ("pos/orders/c.parquet", 0, 1, -1),
         ("pos/stores/gbk.csv", 1, 1, 0),
     }  # fmt: skip

@@ -195,7 +195,9 @@ def test_member_identifiers_become_tokens_and_issues(lake: Lake) -> None:
 
 def test_the_same_value_has_the_same_token_in_every_feed(lake: Lake) -> None:
     lake.write_rows("pos/members/a.jsonl", [
-        MEMBER | {"phone": "13812345678", "wechat_openid": "wx1", "device_ids": ["d2", "d1", "d1", ""], "email": "A@b.cn "}
+        MEMBER
+        | {"phone": "13812345678", "wechat_openid": "wx1", "email": "A@b.cn "}
+        | {"device_ids": ["d2", "d1", "d1", ""]}
     ])  # fmt: skip
     lake.write_rows("pos/orders/a.jsonl", [
         ORDER | {"guest_phone": "+86 13812345678", "guest_openid": "wx1", "device_id": "d1", "guest_email": "a@B.cn"}
