@@ -185,7 +185,7 @@ def _json_column(column: Column) -> str:
     path = literal(f"$.{name}")
     if column.kind in ("id_list", "struct_list"):
         missing = (
-            f"CASE WHEN {value} IS NULL AND contains(raw, {literal(json.dumps(name))}) THEN json_type(raw, {path}) END"
+            f"CASE WHEN record IS NOT NULL AND {value} IS NULL AND contains(raw, {literal(json.dumps(name))}) THEN json_type(raw, {path}) END"
         )
         return f"{value} AS text_{name}, broken IS NULL AND coalesce({missing}, 'NULL') <> 'NULL' AS wrong_{name}"
     if column.kind == "json":
