@@ -7,6 +7,7 @@ the records mean. A chunk's table has `file_no`, `line`, and `raw` or cells (par
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +84,15 @@ def read_chunks(feed: Feed, file: LandingFile, encoding: str, file_no: int) -> I
         raise FileFault(
             f"can't be read ({error.strerror or type(error).__name__}); check the disk and permissions"
         ) from error
+
+
+def read_ahead(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """The same chunks, each read while the one before it is being worked on; faults come where they belong."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        upcoming = reader.submit(next, chunks, None)
+        while (chunk := upcoming.result()) is not None:
+            upcoming = reader.submit(next, chunks, None)
+            yield chunk
 
 
 def rejected_chunk(

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from pipelines.channels import Channels
 from pipelines.feeds import ledger
-from pipelines.feeds.chunks import GROUP_BYTES, SMALL_FILE_BYTES, Chunk, merge, read_chunks, unpacked_size
+from pipelines.feeds.chunks import GROUP_BYTES, SMALL_FILE_BYTES, Chunk, merge, read_ahead, read_chunks, unpacked_size
 from pipelines.feeds.contract import FEEDS, SHARED
 from pipelines.feeds.faults import FileFault
 from pipelines.feeds.intake import Intake, open_intake
@@ -255,7 +255,7 @@ class _Loader:
     def _chunks(self, group: Sequence[_NewFile], intake: Intake) -> Iterator[Chunk]:
         encoding = self._encoding(group[0].file.channel)
         if len(group) == 1:
-            yield from read_chunks(intake.feed, group[0].file, encoding, 0)
+            yield from read_ahead(read_chunks(intake.feed, group[0].file, encoding, 0))
             return
         whole: list[Chunk] = []
         for file_no, new in enumerate(group):
