@@ -184,9 +184,9 @@ def _json_column(column: Column) -> str:
     name, value = column.name, f"record.{quoted(column.name)}"
     path = literal(f"$.{name}")
     if column.kind in ("id_list", "struct_list"):
-        missing = (
-            f"CASE WHEN record IS NOT NULL AND {value} IS NULL AND contains(raw, {literal(json.dumps(name))}) THEN json_type(raw, {path}) END"
-        )
+        # A broken line has no record, and its type can't be asked for.
+        absent = f"record IS NOT NULL AND {value} IS NULL AND contains(raw, {literal(json.dumps(name))})"
+        missing = f"CASE WHEN {absent} THEN json_type(raw, {path}) END"
         return f"{value} AS text_{name}, broken IS NULL AND coalesce({missing}, 'NULL') <> 'NULL' AS wrong_{name}"
     if column.kind == "json":
         text = f"nullif(CAST({value} AS VARCHAR), 'null')"

@@ -152,6 +152,18 @@ def test_broken_lines_cost_only_themselves_and_blank_lines_nothing(lake: Lake) -
     assert [row["_line"] for row in lake.raw("fx_rates")] == [1, 8]
 
 
+def test_a_broken_order_line_is_a_broken_line_and_not_a_broken_file(lake: Lake) -> None:
+    broken = [
+        _order_json()[:-8],
+        _order_json().strip().replace('"lines": [', '"lines": '),
+        '{"lines": [{"line_id": "1"}',
+        '"lines"',
+    ]
+    lake.write("pos/orders/a.jsonl", "\n".join([*broken, _order_json()]))
+    assert lake.load().rows_accepted == 1
+    assert [row[:2] for row in lake.reasons()] == [(line, None) for line in (1, 2, 3, 4)]
+
+
 def test_a_comma_before_a_brace_within_text_is_no_fault(lake: Lake) -> None:
     lake.write("pos/orders/a.jsonl", '{"note": "a,} b, ]", ' + _order_json()[1:])
     assert lake.load().rows_accepted == 1
