@@ -26,8 +26,12 @@ oversized_orders as (
     from order_lines
     inner join order_scales on order_lines.order_key = order_scales.order_key
     where
-        {{ is_beyond_money('order_lines.unit_list_price', 'order_lines.quantity', 'order_scales.scale') }}
-        or {{ is_beyond_money('order_lines.unit_price', 'order_lines.quantity', 'order_scales.scale') }}
+        {{ is_beyond_money(
+            'order_lines.unit_list_price', 'order_lines.quantity', 'order_scales.scale'
+        ) }}
+        or {{ is_beyond_money(
+            'order_lines.unit_price', 'order_lines.quantity', 'order_scales.scale'
+        ) }}
         or {{ is_beyond_money('order_lines.line_discount_amount', 'order_scales.scale') }}
         or {{ is_beyond_money('order_lines.quantity') }}
         or {{ is_beyond_money('order_scales.order_discount_amount', 'order_scales.scale') }}
