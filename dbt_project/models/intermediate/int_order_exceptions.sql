@@ -26,12 +26,8 @@ oversized_orders as (
     from order_lines
     inner join order_scales on order_lines.order_key = order_scales.order_key
     where
-        {{ is_beyond_money(
-            'order_lines.unit_list_price', 'order_lines.quantity', 'order_scales.scale'
-        ) }}
-        or {{ is_beyond_money(
-            'order_lines.unit_price', 'order_lines.quantity', 'order_scales.scale'
-        ) }}
+        {{ is_beyond_money('order_lines.unit_list_price', 'order_lines.quantity', 'order_scales.scale') }}
+        or {{ is_beyond_money('order_lines.unit_price', 'order_lines.quantity', 'order_scales.scale') }}
         or {{ is_beyond_money('order_lines.line_discount_amount', 'order_scales.scale') }}
         or {{ is_beyond_money('order_lines.quantity') }}
         or {{ is_beyond_money('order_scales.order_discount_amount', 'order_scales.scale') }}
@@ -43,7 +39,8 @@ exceptions as (
         case
             when orders_with_lines.order_key is null then 'lines have not come'
             when oversized_orders.order_key is not null then 'an amount is too large to be booked'
-            when orders.is_paid and orders.fx_rate is null then 'no exchange rate for its currency on or before its date'
+            when orders.is_paid and orders.fx_rate is null
+                then 'no exchange rate for its currency on or before its date'
         end as reason
     from orders
     left join orders_with_lines on orders.order_key = orders_with_lines.order_key
