@@ -118,9 +118,11 @@ def load_reference(
     """Write the schema `reference` of the open warehouse, whole, in one transaction.
 
     Tables: channels, run_settings (one row), rfm_settings (one row), rfm_cutoffs (scores 2 to 5), rfm_cells (125
-    rows), segments. Raises ConfigurationError if segments.yml is wrong; nothing is written then.
+    rows), segments. Raises ConfigurationError if segments.yml is wrong or a time zone is one that the database does not
+    know; nothing is written then.
     """
     rules = load_segment_rules(settings)
+    _check_timezones(connection, channels)
     tables: dict[str, tuple[str, list[tuple[Any, ...]]]] = {
         "channels": (
             "channel VARCHAR, name VARCHAR, kind VARCHAR, brand VARCHAR, is_online BOOLEAN, timezone VARCHAR, "
@@ -186,6 +188,21 @@ def load_reference(
         connection.rollback()
         raise
     return rules
+
+
+def _check_timezones(connection: duckdb.DuckDBPyConnection, channels: Channels) -> None:
+    # Python's list of zones may be newer than DuckDB's; an unknown zone would end a query half-way through the run.
+    known = {name for (name,) in connection.execute("SELECT name FROM pg_timezone_names()").fetchall()}
+    for channel in channels.channels.values():
+        if channel.timezone not in known:
+            raise ConfigurationError(
+                f"{channels.path}: channel {channel.id!r} has timezone {channel.timezone!r}, which this DuckDB does "
+                "not know; give another name of the same zone, such as Asia/Shanghai."
+            )
+    if channels.timezone not in known:
+        raise ConfigurationError(
+            f"{channels.path}: timezone {channels.timezone!r} is unknown to this DuckDB; give another name of it."
+        )
 
 
 def _mapping(path: Path, where: str, value: Any) -> dict[str, Any]:

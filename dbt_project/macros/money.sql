@@ -1,7 +1,10 @@
 {#
     Exact money arithmetic. Division of decimals goes through binary floating point in DuckDB, and a product of two
-    narrow decimals keeps 18 digits, so both are done on wide integers here. Everything engine-specific about money
-    is in this file.
+    narrow decimals keeps 18 digits, so both are done on integers here. Everything engine-specific about money is in
+    this file.
+
+    Amounts of up to 8 decimals are 128 bits wide, whose division is some twenty times slower than that of 64 bits:
+    below a thousand million, which is nearly every line of an order, they take a narrow way to the same result.
 #}
 
 {# A decimal as a whole number of 10^-decimals, exactly. #}
@@ -19,15 +22,35 @@
     (sign({{ numerator }}) * ((2 * abs({{ numerator }}) + {{ denominator }}) // (2 * {{ denominator }})))
 {%- endmacro %}
 
-{# Money to the cent: a decimal made shorter is rounded half up (away from zero below it). #}
+{# Whether an amount fits the narrow way. #}
+{% macro is_narrow(amount) -%}
+    abs({{ amount }}) < 1000000000
+{%- endmacro %}
+
+{# A narrow amount as a whole number of 10^-8, exactly. #}
+{% macro to_narrow_units(amount) -%}
+    (
+        cast(trunc(cast({{ amount }} as decimal(18, 8))) as bigint) * 100000000
+        + cast((cast({{ amount }} as decimal(18, 8)) % 1) * 100000000 as bigint)
+    )
+{%- endmacro %}
+
+{# Money of at most 8 decimals to the cent: a decimal made shorter is rounded half up (away from zero below it). #}
 {% macro round_to_cents(amount) -%}
-    cast({{ amount }} as decimal(18, 2))
+    case
+        when {{ is_narrow(amount) }} then cast(cast({{ amount }} as decimal(18, 8)) as decimal(18, 2))
+        else cast({{ amount }} as decimal(18, 2))
+    end
 {%- endmacro %}
 
 {# amount / (1 + tax_rate) to the cent, half up. The amount has at most 8 decimals, the rate at most 6. #}
 {% macro without_tax(amount, tax_rate) -%}
     case
         when {{ tax_rate }} = 0 then {{ round_to_cents(amount) }}
+        when {{ is_narrow(amount) }}
+            then {{ cents_to_money(divide_half_up(
+                to_narrow_units(amount), '(1000000 + cast(' ~ tax_rate ~ ' * 1000000 as bigint))'
+            )) }}
         else {{ cents_to_money(divide_half_up(to_units(amount, 8), '(1000000 + ' ~ to_units(tax_rate, 6) ~ ')')) }}
     end
 {%- endmacro %}
@@ -35,8 +58,8 @@
 {# Money in cents x an exchange rate of at most 10 decimals, to the cent, half up. #}
 {% macro convert_money(amount, rate) -%}
     case
-        when {{ rate }} = 1 then {{ round_to_cents(amount) }}
-        else {{ round_to_cents(round_to_cents(amount) ~ ' * ' ~ rate) }}
+        when {{ rate }} = 1 then cast({{ amount }} as decimal(18, 2))
+        else cast(cast({{ amount }} as decimal(18, 2)) * {{ rate }} as decimal(18, 2))
     end
 {%- endmacro %}
 

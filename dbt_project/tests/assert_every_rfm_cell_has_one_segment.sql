@@ -1,4 +1,4 @@
--- 125 cells, each in exactly one segment that exists.
+-- Every combination of the scores there are, each in exactly one segment that exists.
 with
 
 rfm_cells as (
@@ -10,7 +10,7 @@ segments as (
 ),
 
 scores as (
-    select score from (values (1), (2), (3), (4), (5)) as listed_scores (score)
+    select distinct r_score as score from rfm_cells
 ),
 
 cells as (

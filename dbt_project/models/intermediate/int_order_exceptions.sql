@@ -39,7 +39,8 @@ exceptions as (
         case
             when orders_with_lines.order_key is null then 'lines have not come'
             when oversized_orders.order_key is not null then 'an amount is too large to be booked'
-            when orders.is_paid and orders.fx_rate is null then 'no exchange rate for its currency on or before its date'
+            when orders.is_paid and orders.fx_rate is null
+                then 'no exchange rate for its currency on or before its date'
         end as reason
     from orders
     left join orders_with_lines on orders.order_key = orders_with_lines.order_key

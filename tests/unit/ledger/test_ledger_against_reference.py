@@ -49,7 +49,7 @@ def money(limit: int, decimals: int = 4) -> st.SearchStrategy[Decimal]:
 moments = st.integers(0, 20 * 24 * 60).map(lambda minutes: FIRST + timedelta(minutes=minutes))
 tax_rates = st.sampled_from([None, *map(Decimal, ("0", "0.06", "0.09", "0.13", "0.19", "0.065"))])
 currencies = st.sampled_from(["CNY", "CNY", "USD", "JPY", "EUR"])
-prices = st.one_of(money(300, 2), money(300, 2), money(50, 4), money(9, 0))
+prices = st.one_of(money(300, 2), money(300, 2), money(50, 4), money(9, 0), money(3_000_000_000, 2))
 
 lines = st.fixed_dictionaries(
     {

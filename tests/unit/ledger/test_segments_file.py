@@ -88,3 +88,9 @@ def test_wrong_rules_leave_the_reference_tables_as_they_were(settings: Settings)
             load_reference(connection, settings, channels, date(2026, 7, 1))
         assert connection.execute("SELECT as_of FROM reference.run_settings").fetchall() == [(date(2026, 6, 30),)]
         assert connection.execute("SELECT count(*) FROM reference.rfm_cells").fetchone() == (125,)
+
+
+def test_a_time_zone_that_the_database_does_not_know_is_refused_by_name(settings: Settings) -> None:
+    channels = the_channels(a_channel("till", timezone="Mars/Olympus"))
+    with duckdb.connect() as connection, pytest.raises(ConfigurationError, match=r"'till' has timezone 'Mars/Olympus'"):
+        load_reference(connection, settings, channels, date(2026, 6, 30))
