@@ -39,7 +39,10 @@ def build_dbt_assets(manifest: Path, target_path: Path) -> dg.AssetsDefinition:
         options: RunOptions,
         dbt_cli: DbtCliResource,
     ) -> Iterator[Any]:
-        arguments = ["build", *(["--full-refresh"] if options.full_refresh else [])]
+        # Unit tests speak of the code and not of tonight's data: the project's own tests run them.
+        arguments = ["build", "--exclude-resource-type", "unit_test"]
+        if options.full_refresh:
+            arguments.append("--full-refresh")
         with platform.step(), dbt_environment(platform.settings), _output_to(platform.settings.logs / "dbt.out"):
             platform.progress("dbt: building and testing the marts")
             yield from dbt_cli.cli(arguments, context=context, target_path=target_path).stream()

@@ -3,7 +3,7 @@
 from pipelines.identity.resolution import IdentityReport, resolve
 from pipelines.identity.tables import LOG_TABLES, VIEWS
 
-PUBLISHED_TABLES = (*VIEWS, *LOG_TABLES)
+PUBLISHED_TABLES = (*(name for name in VIEWS if name != "divided_values"), *LOG_TABLES)
 """What others read of schema `identity`."""
 
 __all__ = ["PUBLISHED_TABLES", "IdentityReport", "resolve"]

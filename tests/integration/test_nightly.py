@@ -49,8 +49,8 @@ def test_exactly_the_rows_that_were_spoilt_are_quarantined(home: Home) -> None:
         spoilt = connection.execute(
             f"select file, sum(rows)::int from '{home.truth}/bad_rows.parquet' group by file order by file"
         ).fetchall()
-        quarantined = connection.execute(
-            "select file, count(*)::int from marts.quarantine group by file order by file"
+        quarantined = connection.execute(  # of a file delivered twice, either copy may come first
+            "select replace(file, '-again.', '.') as file, count(*)::int from marts.quarantine group by all order by 1"
         ).fetchall()
     assert quarantined == spoilt
     assert len(spoilt) > 5
