@@ -124,8 +124,8 @@ def _show(settings: Settings, summary: RunSummary) -> None:
                 table.add_column(name.replace("_", " "), justify="right" if is_number else "left")
             for row in rows:
                 table.add_row(*(_words(value) for value in row))
-            console.print(table)
-    console.print(summary.line())
+            console.print(table, "")
+    console.print(summary.line(), soft_wrap=True)
 
 
 def _words(value: Any) -> str:

@@ -32,7 +32,7 @@ def stream_query(settings: Settings, sql: str) -> Iterator[tuple[Sequence[str], 
                 raise PermanentError("The statement returns no rows; query reads, it does not change anything.")
             yield [name for name, *_ in cursor.description], _rows(cursor)
         except duckdb.Error as error:
-            raise PermanentError(f"Cannot run the query: {error}") from error
+            raise PermanentError(f"Cannot run the query: {str(error).splitlines()[0]}") from error
 
 
 def _rows(cursor: duckdb.DuckDBPyConnection) -> Iterator[Sequence[Any]]:

@@ -6,6 +6,7 @@ Heavy libraries are imported inside the commands that need them, so that `omnila
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from datetime import UTC, datetime
@@ -36,6 +37,8 @@ for command in (
 
 def main() -> None:
     """Exit code 0 done; 1 it failed, in one clear line on stderr; 2 wrong usage or configuration."""
+    # Asked to end, leave as after Ctrl-C: by way of every `finally`, so that no child outlives its parent.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         HomeGroup.chosen_home = None
         cli.main(standalone_mode=False)
