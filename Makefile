@@ -37,10 +37,10 @@ lint: setup  ## ruff, mypy, import-linter, sqlfluff
 	$(RUN) sqlfluff lint --disable-progress-bar --processes 2 dbt_project
 
 test-python: setup
-	$(RUN) pytest -n 2 --dist loadgroup
+	$(RUN) pytest -n 2 --dist loadgroup -m "not slow and not browser"
 
-test-peers: setup browser  ## Tests against real peers: headless Chromium, and the data sets where they are present
-	$(RUN) pytest -n 1 -m "browser or slow"
+test-peers: setup browser  ## Slow proofs with what the machine has: Chromium, PostgreSQL, real data sets, kills
+	$(RUN) pytest -n 2 --dist loadgroup -m "slow or browser"
 
 browser:  ## Install headless Chromium where the machine lets us (Debian, as root)
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
