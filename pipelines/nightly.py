@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from pipelines.errors import PermanentError
+from pipelines.errors import ConfigurationError, PermanentError
 from pipelines.keys import ensure_keys
 from pipelines.runs import runs
 from pipelines.settings import REPOSITORY, Settings
@@ -53,8 +53,8 @@ def run_nightly(
 ) -> RunSummary:
     """Run the job to its end.
 
-    Raises ConfigurationError before anything starts, TransientError if another run holds the home, and PermanentError
-    with the failed step and its reason.
+    Raises ConfigurationError for a wrong setting (most are found before anything starts), TransientError if another run
+    holds the home, and PermanentError with the failed step and its reason.
     """
     with single_writer(settings):
         from pipelines.assets.platform import Platform
@@ -100,7 +100,17 @@ def _execute(platform: Platform, run_id: str, as_of: date | None, full_refresh: 
     with dg.DagsterInstance.from_config(str(prepare_dagster_home(platform.settings))) as instance:
         result = job.execute_in_process(run_config=options, instance=instance, raise_on_error=False, run_id=run_id)
     if not result.success:
-        raise PermanentError(_reason(result, platform.settings))
+        fault = ConfigurationError if _is_configuration(result) else PermanentError
+        raise fault(_reason(result, platform.settings))
+
+
+def _is_configuration(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether the first step that failed met a wrong setting rather than a fault of the run."""
+    failures = [event.step_failure_data.user_failure_data for event in result.all_events if event.is_step_failure]
+    if not failures or failures[0] is None:
+        return False
+    code = failures[0].metadata.get("exit_code")
+    return code is not None and code.value == ConfigurationError.exit_code
 
 
 def _reason(result: dg.ExecuteInProcessResult, settings: Settings) -> str:

@@ -35,6 +35,7 @@ COUPON_HISTORY = pa.schema(
 
 
 _DATED_BY = (
+    ("run_settings", "max(as_of)"),
     ("recommendations", "max(as_of)"),
     ("runs", "arg_max(as_of, started_at)"),
     ("customer_rfm", "max(snapshot_date)"),

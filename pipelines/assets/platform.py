@@ -62,7 +62,8 @@ class Platform:
         except TransientError as error:
             raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=SECONDS_TO_RETRY) from error
         except OmnilakeError as error:
-            raise dg.Failure(description=str(error), allow_retries=False) from error
+            code = {"exit_code": error.exit_code}
+            raise dg.Failure(description=str(error), metadata=code, allow_retries=False) from error
 
 
 class RunOptions(dg.ConfigurableResource):

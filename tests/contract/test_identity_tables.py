@@ -39,6 +39,14 @@ COLUMNS = {
         "evidence": "VARCHAR",
     },
     "households": {"kind": "VARCHAR", "channel": "VARCHAR", "identity": "VARCHAR", "customer_id": "VARCHAR"},
+    "blocks": {
+        "customer_id": "VARCHAR",
+        "kind": "VARCHAR",
+        "channel": "VARCHAR",
+        "identity": "VARCHAR",
+        "block_rule": "VARCHAR",
+        "reason": "VARCHAR",
+    },
     "value_owners": {
         "kind": "VARCHAR",
         "channel": "VARCHAR",

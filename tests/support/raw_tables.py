@@ -49,6 +49,14 @@ IDENTITY_TABLES = {
         "cause": "VARCHAR",
         "evidence": "VARCHAR",
     },
+    "blocks": {
+        "customer_id": "VARCHAR",
+        "kind": "VARCHAR",
+        "channel": "VARCHAR",
+        "identity": "VARCHAR",
+        "block_rule": "VARCHAR",
+        "reason": "VARCHAR",
+    },
 }
 
 OPS_TABLES = {
