@@ -17,19 +17,34 @@ from pipelines.settings import Settings
 
 metadata = sa.MetaData()
 
+CONNECT_SECONDS = 10
+"""How long PostgreSQL may take to answer before the state database counts as unreachable."""
+
 
 def open_state(settings: Settings) -> sa.Engine:
     """The engine, with every registered table created. Raises ConfigurationError if the database can't be reached."""
     settings.home.mkdir(parents=True, exist_ok=True)
     try:
-        engine = sa.create_engine(settings.database_url)
+        url = _with_driver(settings.database_url)
+        if url.drivername.startswith("postgresql"):
+            engine = sa.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_SECONDS})
+        else:
+            engine = sa.create_engine(url)
         if engine.dialect.name == "sqlite":
             sa.event.listen(engine, "connect", _prepare_sqlite)
             sa.event.listen(engine, "begin", _begin_immediate)
         metadata.create_all(engine)
-    except (sa.exc.SQLAlchemyError, ImportError) as error:
+    except ImportError as error:
+        raise ConfigurationError(
+            f"OMNILAKE_STATE_URL needs a driver that is not installed ({error.name}); for PostgreSQL: "
+            "uv sync --extra postgres."
+        ) from error
+    except (sa.exc.SQLAlchemyError, ValueError) as error:
         where = "OMNILAKE_STATE_URL" if settings.state_url else str(settings.home / "state.db")
-        raise ConfigurationError(f"Cannot open the state database ({where}): {type(error).__name__}.") from error
+        raise ConfigurationError(
+            f"Cannot open the state database ({where}): {type(error).__name__}. Check that it is there, reachable and "
+            "ours to write."
+        ) from error
     return engine
 
 
@@ -41,6 +56,14 @@ def state(settings: Settings) -> Iterator[sa.Engine]:
         yield engine
     finally:
         engine.dispose()
+
+
+def _with_driver(url: str) -> sa.URL:
+    """The URL as hosts give it out, postgres:// or postgresql://, with the driver of our extra."""
+    parsed = sa.make_url(url)
+    if parsed.drivername in ("postgres", "postgresql"):
+        return parsed.set(drivername="postgresql+psycopg")
+    return parsed
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

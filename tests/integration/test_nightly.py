@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from pipelines.marts_contract import MARTS
-from tests.chaos.kill import received
+from tests.chaos.compare import received
 from tests.integration.conftest import Home
 
 pytestmark = pytest.mark.xdist_group("nightly")
