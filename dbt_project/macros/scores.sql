@@ -1,4 +1,4 @@
-{# Score 1 to 5 by fixed cutoffs: one for everybody, one more for each cutoff that is met. #}
+{# Score 1 to 5 by cutoffs: one for everybody, one more for each cutoff that is met (a null cutoff is met by none). #}
 {% macro score_by_cutoffs(value, comparison, cutoff) -%}
     1
     {%- for score in range(2, 6) %}
@@ -8,5 +8,5 @@
 
 {# Score 1 to 5 by the share of customers that are worse; equal values are equally many places above them. #}
 {% macro score_by_share(n_worse, n_all) -%}
-    (1 + (5 * {{ n_worse }}) // {{ n_all }})
+    (1 + (5 * ({{ n_worse }})) // {{ n_all }})
 {%- endmacro %}

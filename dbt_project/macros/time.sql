@@ -5,6 +5,38 @@
     )
 {%- endmacro %}
 
+{# Microseconds that the wall clock of a zone is ahead of UTC at a UTC instant. #}
+{% macro utc_offset(instant, zone) -%}
+    epoch_us(timezone({{ zone }}, timezone('UTC', {{ instant }}))) - epoch_us({{ instant }})
+{%- endmacro %}
+
+{#
+    `business_day`, for millions of rows: `span` is a row of int_zone_offsets (or nulls) of the zone. An instant within
+    it is moved by its offset; only one outside pays for the look-up of its zone, which costs fifty times that.
+#}
+{% macro business_day_by_span(instant, zone, day_begins_at, span) -%}
+    case
+        when {{ instant }} >= {{ span }}.valid_from and {{ instant }} < {{ span }}.valid_before
+            then cast(
+                {{ instant }} + to_microseconds({{ span }}.utc_offset - epoch_us({{ day_begins_at }})) as date
+            )
+        else {{ business_day(instant, zone, day_begins_at) }}
+    end
+{%- endmacro %}
+
+{# Every day (a timestamp) from some years before a date of a one-row relation to some years after it. #}
+{% macro days_around(relation, date, years_before, years_after) -%}
+    select
+        unnest(
+            generate_series(
+                date_trunc('day', {{ date }}) - to_years({{ years_before }}),
+                date_trunc('day', {{ date }}) + to_years({{ years_after }}),
+                interval 1 day
+            )
+        )::timestamp as day
+    from {{ relation }}
+{%- endmacro %}
+
 {# Whether the engine knows a time zone of this name: an unknown one would end the query. #}
 {% macro known_timezones() -%}
     select name as timezone from pg_timezone_names()

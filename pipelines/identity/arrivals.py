@@ -211,7 +211,7 @@ def read_members(connection: duckdb.DuckDBPyConnection, upto: int) -> None:
     connection.execute("insert into identity.member_facts select * from new_facts")
 
 
-def read_orders(connection: duckdb.DuckDBPyConnection, window: Window) -> None:
+def read_orders(connection: duckdb.DuckDBPyConnection, window: Window, *, everything: bool) -> None:
     """Newest versions of the orders that came; guest claims of those that changed what identity needs of them."""
     identifiers = {name: value_key(KIND[name], column, "newer.channel") for name, column in GUEST_COLUMNS.items()}
     guests = ", ".join(
@@ -233,31 +233,48 @@ def read_orders(connection: duckdb.DuckDBPyConnection, window: Window) -> None:
             select orders.*
             from identity.orders
             semi join arrived on orders.channel = arrived.channel and orders.order_id = arrived.order_id
-        ),
-        all_versions as (select * from arrived union all select * from known),
-        ranked as (
-            select
-                *,
-                min(first_arrival) over (partition by channel, order_id) as earliest_arrival,
-                row_number() over (partition by channel, order_id order by updated_at desc, arrival desc) as recency
-            from all_versions
+        )
+        select * from arrived
+        union all
+        select * from known""")
+    # Most orders come once. Equal hashes find the others without a key of text; the window then compares the keys.
+    connection.execute("""
+        create or replace temp table repeated_orders as
+        with repeated_keys as (
+            select hash(channel, order_id) as order_key
+            from newest_orders
+            group by order_key
+            having count(*) > 1
         )
         select
-            ranked.* exclude (first_arrival, earliest_arrival, recency),
-            ranked.earliest_arrival as first_arrival
-        from ranked
-        where recency = 1""")
-    connection.execute("""
-        create or replace temp table changed_orders as
-        select newest_orders.channel, newest_orders.order_id
+            newest_orders.*,
+            min(first_arrival) over (partition by channel, order_id) as earliest_arrival,
+            row_number() over (partition by channel, order_id order by updated_at desc, arrival desc) as recency
         from newest_orders
-        anti join identity.orders
-            on newest_orders.channel = orders.channel and newest_orders.order_id = orders.order_id
-            and newest_orders.placed_at = orders.placed_at
-            and newest_orders.member_node is not distinct from orders.member_node
-            and newest_orders.phone is not distinct from orders.phone
-            and newest_orders.email is not distinct from orders.email
-            and newest_orders.wechat_openid is not distinct from orders.wechat_openid""")
+        semi join repeated_keys on hash(newest_orders.channel, newest_orders.order_id) = repeated_keys.order_key""")
+    connection.execute("""
+        delete from newest_orders
+        using repeated_orders
+        where newest_orders.channel = repeated_orders.channel and newest_orders.order_id = repeated_orders.order_id""")
+    connection.execute("""
+        insert into newest_orders by name
+        select * exclude (first_arrival, earliest_arrival, recency), earliest_arrival as first_arrival
+        from repeated_orders
+        where recency = 1""")
+    if everything:
+        connection.execute("create or replace temp view changed_orders as select * from newest_orders")
+    else:
+        connection.execute("""
+            create or replace temp table changed_orders as
+            select newest_orders.*
+            from newest_orders
+            anti join identity.orders
+                on newest_orders.channel = orders.channel and newest_orders.order_id = orders.order_id
+                and newest_orders.placed_at = orders.placed_at
+                and newest_orders.member_node is not distinct from orders.member_node
+                and newest_orders.phone is not distinct from orders.phone
+                and newest_orders.email is not distinct from orders.email
+                and newest_orders.wechat_openid is not distinct from orders.wechat_openid""")
     connection.execute(f"""
         create or replace temp table old_order_customers as
         {
@@ -275,7 +292,7 @@ def read_orders(connection: duckdb.DuckDBPyConnection, window: Window) -> None:
         f"select channel, order_id, placed_at, first_arrival, "
         f"((phone is not null)::int + (email is not null)::int + (wechat_openid is not null)::int)::utinyint "
         f"as n_identifiers, {KIND[name].number}::utinyint as kind_no, {name} as value "
-        f"from newest_orders semi join changed_orders using (channel, order_id) where {name} is not null"
+        f"from changed_orders where {name} is not null"
         for name in GUEST_COLUMNS
     )
     connection.execute(f"create or replace temp table new_guest_claims as {claims}")

@@ -16,12 +16,12 @@ from pipelines.identity.config import DEVICE, IdentityRules, load_rules
 from pipelines.settings import Settings
 
 WORKING_TABLES = (
-    "new_mentions", "touched_members", "versions", "new_facts", "new_claims", "newest_orders", "changed_orders",
-    "old_order_customers", "new_guest_claims", "new_staff_phones", "new_placeholders", "new_devices",
-    "touched_values", "touched_claims", "touched_guest_claims", "crowded", "touched_facts", "contested", "tenants",
-    "candidates", "owners", "round_owners", "contested_owners", "owner_windows", "placed_guest_claims",
-    "linking_values", "scope_customers", "old_assignment", "scope_nodes", "attachments", "edges", "components",
-    "scope_assignment", "followed", "moves", "grounds",
+    "new_mentions", "touched_members", "versions", "new_facts", "new_claims", "newest_orders", "repeated_orders",
+    "changed_orders", "old_order_customers", "new_guest_claims", "new_staff_phones", "new_placeholders",
+    "new_devices", "touched_values", "touched_claims", "touched_guest_claims", "crowded", "touched_facts", "contested",
+    "tenants", "candidates", "owners", "round_owners", "contested_owners", "owner_windows",
+    "placed_guest_claims", "linking_values", "scope_customers", "old_assignment", "scope_nodes", "attachments", "edges",
+    "components", "scope_assignment", "followed", "moves", "grounds",
 )  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def _resolve(connection: duckdb.DuckDBPyConnection, rules: IdentityRules, full_r
             clusters.remember_old(connection, everything=True)
     since = dict.fromkeys(raw, -1) if everything else _last_arrivals(connection)
     window = Window(since, {feed: arrival for feed, (arrival, _) in raw.items()})
-    _collect(connection, window)
+    _collect(connection, window, everything=everything)
     if not everything:
         arrivals.find_touched_values(connection)
     _divide(connection, rules, everything=everything)
@@ -96,17 +96,17 @@ def _resolve(connection: duckdb.DuckDBPyConnection, rules: IdentityRules, full_r
     _note_progress(connection, raw, rules)
     tables.create_views(connection)
     report = _report(connection, everything, logged_before)
-    for view in ("touched_claims", "touched_guest_claims") if everything else ():
+    for view in ("changed_orders", "touched_claims", "touched_guest_claims") if everything else ():
         connection.execute(f"drop view temp.{view}")
     for table in WORKING_TABLES:
         connection.execute(f"drop table if exists temp.{table}")
     return report
 
 
-def _collect(connection: duckdb.DuckDBPyConnection, window: Window) -> None:
+def _collect(connection: duckdb.DuckDBPyConnection, window: Window, *, everything: bool) -> None:
     arrivals.note_memberships(connection, window)
     arrivals.read_members(connection, window.upto["members"])
-    arrivals.read_orders(connection, window)
+    arrivals.read_orders(connection, window, everything=everything)
     arrivals.note_labels(connection, window)
     arrivals.note_hubs(connection, window)
     arrivals.note_devices(connection, window)

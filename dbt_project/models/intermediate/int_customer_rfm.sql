@@ -46,7 +46,7 @@ customer_values as (
     cross join run_settings
 ),
 
-cutoffs as (
+fixed_cutoffs as (
     select
         max(case when score = 2 then recency_days end) as recency_days_2,
         max(case when score = 3 then recency_days end) as recency_days_3,
@@ -61,18 +61,6 @@ cutoffs as (
         max(case when score = 4 then monetary end) as monetary_4,
         max(case when score = 5 then monetary end) as monetary_5
     from rfm_cutoffs
-),
-
-fixed_scores as (
-    select
-        customer_values.customer_id,
-        {{ score_by_cutoffs('customer_values.recency_days', '<=', 'cutoffs.recency_days') }} as r_score,
-        {{ score_by_cutoffs('customer_values.frequency', '>=', 'cutoffs.frequency') }} as f_score,
-        {{ score_by_cutoffs('customer_values.monetary', '>=', 'cutoffs.monetary') }} as m_score
-    from customer_values
-    cross join cutoffs
-    cross join rfm_settings
-    where rfm_settings.method = 'fixed'
 ),
 
 customers_to_rank as (
@@ -90,12 +78,23 @@ customers_by_recency as (
     group by recency_days
 ),
 
-recency_ranks as (
+recency_scores as (
     select
         recency_days,
-        sum(n_customers) over (order by recency_days desc) - n_customers as n_worse,
-        sum(n_customers) over () as n_all
+        {{ score_by_share(
+            'sum(n_customers) over (order by recency_days desc) - n_customers', 'sum(n_customers) over ()'
+        ) }} as score
     from customers_by_recency
+),
+
+-- The worst value that still earns a score: comparing with four cutoffs costs a customer less than looking up a rank.
+recency_cutoffs as (
+    select
+        max(case when score >= 2 then recency_days end) as recency_days_2,
+        max(case when score >= 3 then recency_days end) as recency_days_3,
+        max(case when score >= 4 then recency_days end) as recency_days_4,
+        max(case when score >= 5 then recency_days end) as recency_days_5
+    from recency_scores
 ),
 
 customers_by_frequency as (
@@ -106,11 +105,22 @@ customers_by_frequency as (
     group by frequency
 ),
 
-frequency_ranks as (
+frequency_scores as (
     select
         frequency,
-        sum(n_customers) over (order by frequency) - n_customers as n_worse
+        {{ score_by_share(
+            'sum(n_customers) over (order by frequency) - n_customers', 'sum(n_customers) over ()'
+        ) }} as score
     from customers_by_frequency
+),
+
+frequency_cutoffs as (
+    select
+        min(case when score >= 2 then frequency end) as frequency_2,
+        min(case when score >= 3 then frequency end) as frequency_3,
+        min(case when score >= 4 then frequency end) as frequency_4,
+        min(case when score >= 5 then frequency end) as frequency_5
+    from frequency_scores
 ),
 
 customers_by_monetary as (
@@ -121,57 +131,78 @@ customers_by_monetary as (
     group by monetary
 ),
 
-monetary_ranks as (
+monetary_scores as (
     select
         monetary,
-        sum(n_customers) over (order by monetary) - n_customers as n_worse
+        {{ score_by_share(
+            'sum(n_customers) over (order by monetary) - n_customers', 'sum(n_customers) over ()'
+        ) }} as score
     from customers_by_monetary
 ),
 
-quantile_scores as (
+monetary_cutoffs as (
     select
-        customers_to_rank.customer_id,
-        {{ score_by_share('recency_ranks.n_worse', 'recency_ranks.n_all') }} as r_score,
-        {{ score_by_share('frequency_ranks.n_worse', 'recency_ranks.n_all') }} as f_score,
-        {{ score_by_share('monetary_ranks.n_worse', 'recency_ranks.n_all') }} as m_score
-    from customers_to_rank
-    inner join recency_ranks on customers_to_rank.recency_days = recency_ranks.recency_days
-    inner join frequency_ranks on customers_to_rank.frequency = frequency_ranks.frequency
-    inner join monetary_ranks on customers_to_rank.monetary = monetary_ranks.monetary
+        min(case when score >= 2 then monetary end) as monetary_2,
+        min(case when score >= 3 then monetary end) as monetary_3,
+        min(case when score >= 4 then monetary end) as monetary_4,
+        min(case when score >= 5 then monetary end) as monetary_5
+    from monetary_scores
 ),
 
-scores as (
-    select * from fixed_scores
+quantile_cutoffs as (
+    select *
+    from recency_cutoffs
+    cross join frequency_cutoffs
+    cross join monetary_cutoffs
+),
+
+cutoffs as (
+    select fixed_cutoffs.*
+    from fixed_cutoffs
+    cross join rfm_settings
+    where rfm_settings.method = 'fixed'
     union all
-    select * from quantile_scores
+    select quantile_cutoffs.*
+    from quantile_cutoffs
+    cross join rfm_settings
+    where rfm_settings.method = 'quantiles'
+),
+
+scored_customers as (
+    select
+        customer_values.*,
+        {{ score_by_cutoffs('customer_values.recency_days', '<=', 'cutoffs.recency_days') }} as r_score,
+        {{ score_by_cutoffs('customer_values.frequency', '>=', 'cutoffs.frequency') }} as f_score,
+        {{ score_by_cutoffs('customer_values.monetary', '>=', 'cutoffs.monetary') }} as m_score
+    from customer_values
+    cross join cutoffs
 ),
 
 customer_rfm as (
     select
-        customer_values.customer_id,
-        customer_values.snapshot_date,
-        cast(customer_values.recency_days as bigint) as recency_days,
-        cast(customer_values.frequency as bigint) as frequency,
-        customer_values.monetary,
-        cast(scores.r_score as integer) as r_score,
-        cast(scores.f_score as integer) as f_score,
-        cast(scores.m_score as integer) as m_score,
+        scored_customers.customer_id,
+        scored_customers.snapshot_date,
+        cast(scored_customers.recency_days as bigint) as recency_days,
+        cast(scored_customers.frequency as bigint) as frequency,
+        scored_customers.monetary,
+        cast(scored_customers.r_score as integer) as r_score,
+        cast(scored_customers.f_score as integer) as f_score,
+        cast(scored_customers.m_score as integer) as m_score,
         rfm_cells.segment,
         case
-            when customer_values.days_since_first_order <= rfm_settings.new_days then 'new'
-            when customer_values.recency_days <= rfm_settings.active_days then 'active'
-            when customer_values.recency_days <= rfm_settings.at_risk_days then 'at_risk'
-            when customer_values.recency_days <= rfm_settings.dormant_days then 'dormant'
+            when scored_customers.days_since_first_order <= rfm_settings.new_days then 'new'
+            when scored_customers.recency_days <= rfm_settings.active_days then 'active'
+            when scored_customers.recency_days <= rfm_settings.at_risk_days then 'at_risk'
+            when scored_customers.recency_days <= rfm_settings.dormant_days then 'dormant'
             else 'lost'
         end as lifecycle
-    from customer_values
+    from scored_customers
     cross join rfm_settings
-    inner join scores on customer_values.customer_id = scores.customer_id
     inner join rfm_cells
         on
-            scores.r_score = rfm_cells.r_score
-            and scores.f_score = rfm_cells.f_score
-            and scores.m_score = rfm_cells.m_score
+            scored_customers.r_score = rfm_cells.r_score
+            and scored_customers.f_score = rfm_cells.f_score
+            and scored_customers.m_score = rfm_cells.m_score
 )
 
 select * from customer_rfm

@@ -24,6 +24,10 @@ fx_rates as (
     select * from {{ ref('stg_fx_rates') }}
 ),
 
+zone_offsets as (
+    select * from {{ ref('int_zone_offsets') }}
+),
+
 orders_in_their_zone as (
     select
         newest_orders.*,
@@ -50,12 +54,22 @@ orders_in_their_zone as (
 
 orders_with_days as (
     select
-        *,
-        {{ business_day('placed_at', 'timezone', 'day_begins_at') }} as placed_on,
-        {{ business_day('coalesce(paid_at, placed_at)', 'timezone', 'day_begins_at') }} as paid_on,
-        {{ business_day('reversed_at', 'timezone', 'day_begins_at') }} as reversed_on,
-        {{ business_day('completed_at', 'timezone', 'day_begins_at') }} as completed_on
+        orders_in_their_zone.*,
+        {{ business_day_by_span('placed_at', 'orders_in_their_zone.timezone', 'day_begins_at', 'zone_offsets') }}
+            as placed_on,
+        {{ business_day_by_span(
+            'coalesce(paid_at, placed_at)', 'orders_in_their_zone.timezone', 'day_begins_at', 'zone_offsets'
+        ) }} as paid_on,
+        {{ business_day_by_span('reversed_at', 'orders_in_their_zone.timezone', 'day_begins_at', 'zone_offsets') }}
+            as reversed_on,
+        {{ business_day_by_span('completed_at', 'orders_in_their_zone.timezone', 'day_begins_at', 'zone_offsets') }}
+            as completed_on
     from orders_in_their_zone
+    left join zone_offsets
+        on
+            orders_in_their_zone.timezone = zone_offsets.timezone
+            and orders_in_their_zone.placed_at >= zone_offsets.valid_from
+            and orders_in_their_zone.placed_at < zone_offsets.valid_before
 ),
 
 -- What happened after the as-of date is undone: a payment, a completion, a cancellation.
