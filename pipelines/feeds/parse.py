@@ -85,8 +85,9 @@ def parse_jsonl(feed: Feed, source: str, *, exact: bool = False) -> str:
         FROM (
             SELECT
                 file_no, line, raw,
-                TRY(json_transform({document}, {structure})) AS record,
-                TRY(json_keys(raw)) AS fields
+                -- After one error TRY works on, a row at a time: what is no JSON at all must not get that far.
+                TRY(json_transform(CASE WHEN json_valid(raw) THEN {document} END, {structure})) AS record,
+                TRY(json_keys(CASE WHEN json_valid(raw) THEN raw END)) AS fields
             FROM {source}
         )
         -- Only what is no JSON can be a blank line: no other line needs to be trimmed.
