@@ -39,10 +39,10 @@ class Ladder:
         return "CASE " + "\n".join(self._whens) + " END"
 
     def element_codes(self) -> str:
-        """Per nested list, per element: 0 or the code of its first fault."""
+        """Per nested list, per element: 0 or the code of its first fault; null where no element can be faulty."""
         lists = [
-            f"list_transform(text_{column.name}, lambda item: "
-            f"CASE WHEN {_may_be_faulty(column)} THEN CASE {' '.join(whens)} ELSE 0 END ELSE 0 END) "
+            f"CASE WHEN list_contains(list_transform(text_{column.name}, lambda item: {_may_be_faulty(column)}), TRUE) "
+            f"THEN list_transform(text_{column.name}, lambda item: CASE {' '.join(whens)} ELSE 0 END) END "
             f"AS codes_{column.name}"
             for column, _, whens in self._lists
         ]

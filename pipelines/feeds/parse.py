@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from pipelines.feeds.contract import Column, Feed
+from pipelines.feeds.contract import FEEDS, Column, Feed
 from pipelines.feeds.sql import literal, quoted
 
 NESTED = ("id_list", "struct_list", "json")
@@ -25,7 +25,9 @@ _ANY_TEXT_KINDS = ("id", "text")
 
 def macros() -> list[str]:
     """What the generated SQL calls; define on the connection once."""
+    names = [f"CREATE TYPE {_names_type(feed)} AS ENUM ({_names(feed)})" for feed in FEEDS.values()]
     return [
+        *names,
         # Numbers in quotes, and nothing else changed. Each match runs from where the last ended over whole strings up
         # to a number or to the end, so a number within a string is never touched; the end leaves "" behind.
         r"""
@@ -61,7 +63,6 @@ def parse_jsonl(feed: Feed, source: str, *, exact: bool = False) -> str:
     With `exact` every number is read as the text that it is, at some cost.
     """
     structure = literal(json.dumps({column.name: _json_type(column) for column in feed.columns}))
-    known = "[" + ", ".join(literal(column.name) for column in feed.columns) + "]"
     numbers = [_digits(column) for column in feed.columns if column.kind in _NUMBER_KINDS]
     numbers += [_nested_digits(column) for column in feed.columns if column.kind == "struct_list"]
     long_number = f"greatest({', '.join(numbers)}, 0) >= {_EXACT_DIGITS}" if numbers and not exact else "FALSE"
@@ -75,18 +76,20 @@ def parse_jsonl(feed: Feed, source: str, *, exact: bool = False) -> str:
         {columns}
     FROM (
         SELECT
-            file_no, line, raw, record,
+            file_no, line, raw, record, fields,
             CASE
                 WHEN fields IS NULL OR NOT starts_with(ltrim(raw, ' \t'), '{{') OR has_trailing_comma(raw)
                     THEN 'is not a JSON object on one line; check the writer'
             END AS broken,
-            CASE WHEN NOT list_has_all({known}, fields)
-                THEN list_filter(fields, lambda field: NOT list_contains({known}, field)) END AS unknown
+            -- A name that is no value of the feed's type becomes null, and null is not counted.
+            CASE WHEN list_count(TRY_CAST(fields AS {_names_type(feed)}[])) < len(fields)
+                THEN list_filter(fields, lambda field: TRY_CAST(field AS {_names_type(feed)}) IS NULL) END AS unknown
         FROM (
             SELECT
                 file_no, line, raw,
-                TRY(json_transform({document}, {structure})) AS record,
-                TRY(json_keys(raw)) AS fields
+                -- After one error TRY works on, a row at a time: what is no JSON at all must not get that far.
+                TRY(json_transform(CASE WHEN json_valid(raw) THEN {document} END, {structure})) AS record,
+                TRY(json_keys(CASE WHEN json_valid(raw) THEN raw END)) AS fields
             FROM {source}
         )
         -- Only what is no JSON can be a blank line: no other line needs to be trimmed.
@@ -144,6 +147,14 @@ def cell_names(names: Sequence[str]) -> list[str]:
     return [f"cell_{name}" for name in names]
 
 
+def _names_type(feed: Feed) -> str:
+    return f"{feed.name}_column"
+
+
+def _names(feed: Feed) -> str:
+    return ", ".join(literal(column.name) for column in feed.columns)
+
+
 def _cell(name: str) -> str:
     return quoted(cell_names([name])[0])
 
@@ -184,8 +195,8 @@ def _json_column(column: Column) -> str:
     name, value = column.name, f"record.{quoted(column.name)}"
     path = literal(f"$.{name}")
     if column.kind in ("id_list", "struct_list"):
-        # A broken line has no record, and its type can't be asked for.
-        absent = f"record IS NOT NULL AND {value} IS NULL AND contains(raw, {literal(json.dumps(name))})"
+        # A broken line has no record, and its type can't be asked for; one without that name need not be asked.
+        absent = f"record IS NOT NULL AND {value} IS NULL AND list_contains(fields, {literal(name)})"
         missing = f"CASE WHEN {absent} THEN json_type(raw, {path}) END"
         return f"{value} AS text_{name}, broken IS NULL AND coalesce({missing}, 'NULL') <> 'NULL' AS wrong_{name}"
     if column.kind == "json":

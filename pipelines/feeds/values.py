@@ -16,6 +16,7 @@ _INSTANT = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?"
     r" ?(?:[zZ]|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)?)?"
 )
+_SECONDS = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}"
 _OFFSET = r":[0-9.,]+ ?(?:[zZ]|[+-][0-9]{2}(?::?[0-9]{2})?)$"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ]00:00(?::00(?:\.0+)?)?)?"
 _NUMBER = r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?\s*"
@@ -30,10 +31,12 @@ def macros() -> list[str]:
     return [
         f"CREATE OR REPLACE MACRO is_timezone(plain) AS plain IN ({zones})",
         f"CREATE TYPE currency_code AS ENUM ({currencies})",
-        # UTC where an offset stands, else the wall clock as it is: the session's zone is UTC. LIKE is the fast path.
+        # UTC where an offset stands, else the wall clock as it is: the session's zone is UTC. The usual shapes come
+        # first; what is left is read with care.
         f"""
         CREATE OR REPLACE MACRO instant_of(plain) AS CASE
-            WHEN plain LIKE '____-__-__T__:__:__+__:__' AND plain[21:22] <= '14' AND plain[24] <= '5'
+            WHEN regexp_full_match(plain, '{_SECONDS}Z') THEN TRY_CAST(plain AS TIMESTAMP)
+            WHEN regexp_full_match(plain, '{_SECONDS}[+-](?:0[0-9]|1[0-4]):[0-5][0-9]')
                 THEN CAST(TRY_CAST(plain AS TIMESTAMPTZ) AS TIMESTAMP)
             WHEN regexp_full_match(trim(plain), '{_INSTANT}') THEN CAST(TRY_CAST(
                 regexp_replace(
