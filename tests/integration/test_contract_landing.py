@@ -21,7 +21,7 @@ import pytest
 from pipelines.settings import Settings
 from pipelines.warehouse import open_snapshot
 from tests.integration.conftest import Home
-from tests.support.contract_landing import CHANNELS, first_night
+from tests.support.contract_landing import CHANNELS, first_night, second_night
 from tests.support.contract_persons import SECRET, SECRET_PHONES
 from tests.support.landing_files import Landing
 
@@ -275,6 +275,14 @@ def test_sales_of_a_day_are_the_sums_of_its_orders(marts: duckdb.DuckDBPyConnect
     }
     for key in operating.keys() | cohort.keys():
         assert found[key] == [operating[key], cohort[key], members[key]], key
+    # Of the web's orders of 10 June neither the test order nor those that were never paid or hold no merchandise.
+    on_june_10 = [key for key, expected in ORDERS.items() if key[0] == "web" and expected[0] == JUNE_10]
+    assert marts.execute(
+        "select orders, paid_orders, customers, new_customers from marts.sales_daily "
+        "where channel = 'web' and business_date = '2026-06-10'"
+    ).fetchall() == [
+        (len(on_june_10) - 1, len(on_june_10) - 1 - len(["unpaid", "never_paid", "pays_later", "cards"]), 10, 10)
+    ]
     by_category = marts.execute(
         "select category, sum(net_amount) from marts.category_daily where channel = 'web' "
         "and category not in ('food') group by category"
@@ -447,3 +455,55 @@ def test_everything_reconciles_and_results_are_printed_as_the_contract_says(nigh
     ]  # fmt: skip
     listed = json.loads(home.omnilake("segments", "list", "--json").stdout)
     assert {tuple(row) for row in listed} == {("name", "customers", "definition")}
+
+
+@pytest.fixture(scope="module")
+def second_marts(night: tuple[Home, Landing, str]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The snapshot after another night; these tests come last, the ones above know of the first night only."""
+    home = night[0]
+    second_night(home.landing)
+    channels = home.landing.parent / "channels.yml"
+    done = home.omnilake(
+        "run", "--landing", home.landing, "--config", channels, "--as-of", "2026-07-02", "--no-activate"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "6 rows received, 6 accepted" in done.stdout
+    with open_snapshot(Settings(home=home.path)) as connection:
+        yield connection
+
+
+def test_a_night_later_only_what_is_new_changes_the_orders(second_marts: duckdb.DuckDBPyConnection) -> None:
+    changed = {
+        ("app", "csv_waits"): (JUNE_10, Decimal(20), Decimal(0), True),
+        ("web", "late_sale"): ("2026-06-05", Decimal(64), Decimal(14), True),
+        ("web", "july"): ("2026-07-01", Decimal(128), Decimal(0), True),
+        ("web", "pays_later"): ("2026-07-01", Decimal(1000), Decimal(0), True),
+        ("web", "cancelled_later"): (JUNE_10, Decimal(70), Decimal(0), False),
+        ("web", "back_later"): (JUNE_10, Decimal(80), Decimal(80), False),
+        ("till", "first_of_july"): ("2026-07-01", Decimal(10), Decimal(0), True),
+    }
+    found = {
+        (channel, order_id): (str(day), amount, returned, qualified)
+        for channel, order_id, day, amount, returned, qualified in second_marts.execute(
+            "select channel, order_id, business_date, net_amount, refunded_amount, is_qualified from marts.orders"
+        ).fetchall()
+    }
+    assert found == ORDERS | changed
+    assert second_marts.execute(
+        "select net_amount, net_amount_cohort from marts.sales_daily where business_date = '2026-06-05'"
+    ).fetchall() == [(Decimal(64), Decimal(50))]
+
+
+def test_a_later_snapshot_follows_on_the_one_before(second_marts: duckdb.DuckDBPyConnection) -> None:
+    history = (
+        "select snapshot_date::varchar, frequency, monetary, segment, previous_segment from marts.customer_rfm "
+        "where customer_id = ? order by snapshot_date"
+    )
+    assert second_marts.execute(history, [_owner(second_marts, "web", "seven")]).fetchall() == [
+        ("2026-06-30", 1, Decimal(20), "recent_first_timers", None),
+        ("2026-07-02", 2, Decimal(148), "promising", "recent_first_timers"),
+    ]
+    # Both orders were undone in July: as of 2 July there is nothing left to score.
+    assert second_marts.execute(history, [_owner(second_marts, "web", "waverer")]).fetchall() == [
+        ("2026-06-30", 2, Decimal(150), "promising", None)
+    ]

@@ -19,11 +19,11 @@ Row = dict[str, Any]
 NOON = "2026-06-10T12:00:00+08:00"
 
 
-def a_line(line_id: Any = "1", price: Any = "10", quantity: Any = 1, sku: str = "plain", **more: Any) -> Row:
+def a_line(line_id: Any = "1", price: Any = "10", quantity: Any = 1, sku: str | None = "plain", **more: Any) -> Row:
     return {"line_id": line_id, "sku": sku, "quantity": quantity, "unit_price": price, **more}
 
 
-def an_order(order_id: str, *lines: Row, **changes: Any) -> Row:
+def an_order(order_id: str, *lines: Row | None, **changes: Any) -> Row:
     """Paid at noon on 10 June 2026 in Shanghai, unless changed."""
     row = {
         "order_id": order_id,
