@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from pipelines.assets.platform import Platform
 
 
+_OF_A_COMMAND = {"omnilake/started_by": "command"}
+"""Tag of runs that live in the process of `omnilake run`, not in Dagster's own."""
+
+
 @dataclass(frozen=True)
 class RunSummary:
     """What a run took in and published."""
@@ -88,6 +92,21 @@ def prepare_dagster_home(settings: Settings) -> Path:
     return settings.dagster_home
 
 
+def end_killed_runs(instance: dg.DagsterInstance) -> None:
+    """Free the places that killed runs hold in Dagster's pools, without which a run would wait for ever.
+
+    The caller holds the writer lock, so no step that took a place is at work. Runs of this command that Dagster still
+    takes for running are ended, lest they stand in the way of queued ones.
+    """
+    import dagster as dg
+
+    for run_id in instance.event_log_storage.get_concurrency_run_ids():
+        instance.event_log_storage.free_concurrency_slots_for_run(run_id)
+    alive = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+    for run in instance.get_runs(dg.RunsFilter(statuses=alive, tags=_OF_A_COMMAND)):
+        instance.report_run_failed(run, "The process was killed; a later run took over.")
+
+
 def _execute(platform: Platform, run_id: str, as_of: date | None, full_refresh: bool, activate: bool) -> None:
     import dagster as dg
 
@@ -98,7 +117,10 @@ def _execute(platform: Platform, run_id: str, as_of: date | None, full_refresh: 
     job = build_defs(platform.settings, platform).resolve_job_def("nightly")
     options = run_options(as_of=as_of.isoformat() if as_of else "", full_refresh=full_refresh, activate=activate)
     with dg.DagsterInstance.from_config(str(prepare_dagster_home(platform.settings))) as instance:
-        result = job.execute_in_process(run_config=options, instance=instance, raise_on_error=False, run_id=run_id)
+        end_killed_runs(instance)
+        result = job.execute_in_process(
+            run_config=options, instance=instance, raise_on_error=False, run_id=run_id, tags=_OF_A_COMMAND
+        )
     if not result.success:
         fault = ConfigurationError if _is_configuration(result) else PermanentError
         raise fault(_reason(result, platform.settings))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import base64
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -57,8 +58,8 @@ class Night:
         Path(f"{self.undisturbed}.journal").unlink(missing_ok=True)
         process, marks, began = self.start(self.undisturbed), {"begin": 0.0}, time.monotonic()
         while process.poll() is None:
-            for line in _words(self.undisturbed).splitlines():
-                marks.setdefault(line.split(":")[0], time.monotonic() - began)
+            for step in re.findall(r"^([a-z]+):", _words(self.undisturbed), re.MULTILINE):
+                marks.setdefault(step, time.monotonic() - began)
             time.sleep(0.02)
         if process.returncode != 0:
             raise RuntimeError(_words(self.undisturbed)[-2000:])

@@ -99,17 +99,16 @@ def test_online_retail_s_sales_returns_and_waiting_refunds_are_the_bridge_s(onli
         amount = connection.execute(
             f"SELECT sum(Quantity * UnitPrice::DECIMAL(18, 3))::DECIMAL(18, 3) FROM {source}"
         ).fetchall()[0][0]
-        waiting, waiting_amount = connection.execute(
-            "SELECT count(DISTINCT refund_id), sum(line.amount) FROM "
-            f"(SELECT refund_id, order_id, unnest(lines) AS line FROM '{landing}/web/refunds/*.parquet') AS refunds "
+        waiting = connection.execute(
+            f"SELECT count(*) FROM '{landing}/web/refunds/*.parquet' AS refunds "
             f"ANTI JOIN '{landing}/web/orders/*.parquet' AS orders USING (order_id)"
-        ).fetchall()[0]
+        ).fetchall()[0][0]
         anonymous = connection.execute(
             f"SELECT count(*) FROM '{landing}/web/orders/*.parquet' WHERE member_id IS NULL"
         ).fetchall()[0][0]
     bridge = online_retail.bridge
     assert bridge["Quantity × UnitPrice"] == amount == Decimal("9747747.934")
-    assert bridge["+ returns of sales that are not in the data (they wait)"] == Decimal(waiting_amount)
+    assert bridge["+ returns of sales that are not in the data (they wait)"] == Decimal("81427.92")
     sold, returned, unidentified, unidentified_amount = online_retail.query(
         "SELECT sum(net_amount), sum(refunded_amount), count(*) FILTER (customer_id IS NULL), "
         "sum(net_amount) FILTER (customer_id IS NULL) FROM marts.orders"
@@ -119,7 +118,7 @@ def test_online_retail_s_sales_returns_and_waiting_refunds_are_the_bridge_s(onli
     assert Decimal(unidentified_amount) == Decimal("1534762.35")
     assert online_retail.query("SELECT sum(net_amount) FROM marts.sales_daily") == ["9796719.55"]
     waits = online_retail.query("SELECT count(*), count(*) FILTER (feed = 'refunds') FROM marts.waiting")
-    assert waits == [str(waiting), str(waiting)]
+    assert waits == [str(waiting), str(waiting)] == ["849", "849"]
 
 
 def test_both_reconcile_to_the_row_and_the_penny(complete_journey: RealHome, online_retail: RealHome) -> None:
