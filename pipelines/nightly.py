@@ -99,8 +99,18 @@ def _execute(platform: Platform, run_id: str, as_of: date | None, full_refresh: 
     options = run_options(as_of=as_of.isoformat() if as_of else "", full_refresh=full_refresh, activate=activate)
     with dg.DagsterInstance.from_config(str(prepare_dagster_home(platform.settings))) as instance:
         result = job.execute_in_process(run_config=options, instance=instance, raise_on_error=False, run_id=run_id)
+    platform.progress(f"steps: {_durations(result)}")
     if not result.success:
         raise PermanentError(_reason(result, platform.settings))
+
+
+def _durations(result: dg.ExecuteInProcessResult) -> str:
+    """Seconds of every step that succeeded, in their order; those below half a second are left out."""
+    return ", ".join(
+        f"{event.step_key} {event.step_success_data.duration_ms / 1000:.0f} s"
+        for event in result.all_events
+        if event.is_step_success and event.step_success_data.duration_ms >= 500
+    )
 
 
 def _reason(result: dg.ExecuteInProcessResult, settings: Settings) -> str:
