@@ -323,7 +323,8 @@ def read_chunks(engine: sa.Engine, schema: pa.Schema, table: sa.Table, *conditio
             rows = transaction.execute(statement).all()
         if rows:
             arrays = [
-                pa.array(values, type=field.type) for values, field in zip(zip(*rows, strict=True), schema, strict=False)
+                pa.array(values, type=field.type)
+                for values, field in zip(zip(*rows, strict=True), schema, strict=False)
             ]
             yield pa.Table.from_arrays(arrays, schema=schema)
         if len(rows) < _CHUNK:
