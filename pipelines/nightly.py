@@ -121,6 +121,7 @@ def _execute(platform: Platform, run_id: str, as_of: date | None, full_refresh: 
         result = job.execute_in_process(
             run_config=options, instance=instance, raise_on_error=False, run_id=run_id, tags=_OF_A_COMMAND
         )
+    platform.progress(f"steps: {_durations(result)}")
     if not result.success:
         fault = ConfigurationError if _is_configuration(result) else PermanentError
         raise fault(_reason(result, platform.settings))
@@ -133,6 +134,15 @@ def _is_configuration(result: dg.ExecuteInProcessResult) -> bool:
         return False
     code = failures[0].metadata.get("exit_code")
     return code is not None and code.value == ConfigurationError.exit_code
+
+
+def _durations(result: dg.ExecuteInProcessResult) -> str:
+    """Seconds of every step that succeeded, in their order; those below half a second are left out."""
+    return ", ".join(
+        f"{event.step_key} {event.step_success_data.duration_ms / 1000:.0f} s"
+        for event in result.all_events
+        if event.is_step_success and event.step_success_data.duration_ms >= 500
+    )
 
 
 def _reason(result: dg.ExecuteInProcessResult, settings: Settings) -> str:

@@ -312,8 +312,8 @@ def copy_into(
 def read_chunks(engine: sa.Engine, schema: pa.Schema, table: sa.Table, *conditions: Any) -> Iterator[pa.Table]:
     """The rows of a state table as Arrow tables of at most some thousand rows, in the order of its key."""
     key = list(table.primary_key.columns)
-    position = [schema.get_field_index(column.name) for column in key]
-    columns = [table.c[name] for name in schema.names]
+    # The key comes along beside the columns asked for, which need not hold all of it.
+    columns = [*(table.c[name] for name in schema.names), *(column.label(f"key_{column.name}") for column in key)]
     after: tuple[Any, ...] | None = None
     while True:
         statement = sa.select(*columns).where(*conditions).order_by(*key).limit(_CHUNK)
@@ -323,12 +323,13 @@ def read_chunks(engine: sa.Engine, schema: pa.Schema, table: sa.Table, *conditio
             rows = transaction.execute(statement).all()
         if rows:
             arrays = [
-                pa.array(values, type=field.type) for values, field in zip(zip(*rows, strict=True), schema, strict=True)
+                pa.array(values, type=field.type)
+                for values, field in zip(zip(*rows, strict=True), schema, strict=False)
             ]
             yield pa.Table.from_arrays(arrays, schema=schema)
         if len(rows) < _CHUNK:
             return
-        after = tuple(rows[-1][index] for index in position)
+        after = tuple(rows[-1][len(schema) :])
 
 
 def _insert_into(engine: sa.Engine, table: sa.Table) -> Any:

@@ -12,9 +12,10 @@ newest_orders as (
     select * from {{ ref('stg_orders') }}
 ),
 
+-- The source is named where only keys of it are read: a CTE read twice is kept whole, with every order's lines.
 -- The newest version that carries lines. It is not always the newest of all: a feed may send a status without them.
 holding_versions_with_lines as (
-    {{ holding_arrivals('raw_orders', ['channel', 'order_id'], condition='lines is not null') }}
+    {{ holding_arrivals(source('raw', 'orders'), ['channel', 'order_id'], condition='lines is not null') }}
 ),
 
 orders_with_lines as (
@@ -32,7 +33,7 @@ newest_line_sets as (
         channel,
         order_id,
         max(updated_at) as updated_at
-    from raw_order_lines
+    from {{ source('raw', 'order_lines') }}
     where updated_at is not null
     group by channel, order_id
 ),
@@ -43,7 +44,7 @@ first_arrivals_of_sets as (
         raw_order_lines.order_id,
         raw_order_lines.updated_at,
         min(raw_order_lines._arrival) as arrival
-    from raw_order_lines
+    from {{ source('raw', 'order_lines') }} as raw_order_lines
     inner join newest_line_sets
         on
             raw_order_lines.channel = newest_line_sets.channel

@@ -4,8 +4,9 @@ raw_orders as (
     select * from {{ source('raw', 'orders') }}
 ),
 
+-- Named once more, since a CTE read twice is kept whole: keys of all orders fit in memory where their rows do not.
 holding_versions as (
-    {{ holding_arrivals('raw_orders', ['channel', 'order_id']) }}
+    {{ holding_arrivals(source('raw', 'orders'), ['channel', 'order_id']) }}
 ),
 
 newest_orders as (
