@@ -43,10 +43,7 @@ LEDGER_COMPARISONS = {
 def reconcile(settings: Settings) -> list[Check]:
     """Every check there is; those of the marts are left out while nothing is published."""
     with state(settings) as engine:
-        checks = [
-            Check(f"{check.subject}: {check.check}", check.expected, check.found, check.ok)
-            for check in reconcile_batches(settings, engine)
-        ]
+        checks = reconcile_batches(settings, engine)
         if (settings.snapshots / "current").exists():
             checks += reconcile_marts(settings)
             checks += reconcile_activation_log(settings, engine)

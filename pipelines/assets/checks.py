@@ -22,7 +22,7 @@ def batches_reconcile(
     """What the ledger says of each file is what the lake holds of it."""
     failed = [check for check in reconcile_batches(platform.settings, platform.engine) if not check.ok]
     for key in context.selected_asset_check_keys:
-        mine = [check.subject for check in failed if check.subject.split(":")[0] == key.asset_key.path[-1]]
+        mine = [check.name for check in failed if check.name.split(":")[0] == key.asset_key.path[-1]]
         yield dg.AssetCheckResult(
             passed=not mine,
             asset_key=key.asset_key,

@@ -6,9 +6,10 @@ the records mean. A chunk's table has `file_no`, `line`, and `raw` or cells (par
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -55,6 +56,10 @@ class Chunk:
     def absent(self, feed: Feed) -> tuple[str, ...]:
         """Required columns that this layout may do without: the lines of CSV orders, which come as order_lines."""
         return ("lines",) if self.format == "csv" and feed.name == "orders" and "lines" not in self.names else ()
+
+    def rows(self, first: int, end: int) -> Chunk:
+        """The records from `first` up to, not including, `end`."""
+        return replace(self, table=self.table.slice(first, end - first))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -106,6 +111,20 @@ def rejected_chunk(
     block = cells_of(texts, header_text)
     columns = {"raw": texts, "broken": block.fault} | dict(zip(cell_names(block.header), _cells(block), strict=True))
     return Chunk("csv", block.header, pa.table(numbers | columns), header_text)
+
+
+def unreadable_chunk(chunk: Chunk, reason: str) -> Chunk:
+    """The same records, broken for that reason: their text is kept, and nothing in it is looked at."""
+    table = chunk.table
+    if "raw" in table.column_names:
+        texts = table["raw"]
+    else:
+        rows = table.drop_columns(["file_no", "line"]).rename_columns(list(chunk.names)).to_pylist()
+        texts = pa.chunked_array([pa.array([json.dumps(row, default=str) for row in rows], pa.large_string())])
+    broken = pa.array([reason] * table.num_rows, pa.string())
+    return Chunk(
+        "csv", (), table.select(["file_no", "line"]).append_column("raw", texts).append_column("broken", broken)
+    )
 
 
 def merge(chunks: Iterable[Chunk]) -> list[Chunk]:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from pipelines import warehouse
 from pipelines.channels import Channels
 from pipelines.feeds import identifiers, parse, validate, values
-from pipelines.feeds.chunks import Chunk
+from pipelines.feeds.chunks import Chunk, unreadable_chunk
 from pipelines.feeds.contract import Feed
 from pipelines.feeds.faults import FileFault
 from pipelines.feeds.identifiers import kind_of
@@ -35,6 +35,15 @@ from pipelines.vault import Vault
 BATCH_ROWS = 8_192
 MAX_DRIFT_NAMES = 200
 OTHER_COLUMNS = "(others)"
+MAX_UNTAKABLE_ROWS = 100
+"""Beyond so many rows of a load that DuckDB can't take, it is the file that can't be read."""
+
+_UNTAKABLE = (
+    duckdb.InvalidInputException,
+    duckdb.ConversionException,
+    duckdb.NotImplementedException,
+    duckdb.OutOfRangeException,
+)
 _SAFE_NAME = r"[\p{L}_][\p{L}\p{N} _.:-]{0,63}"
 _DIGIT_RUN = r"[0-9]{6}"
 
@@ -79,32 +88,33 @@ class Intake:
     _drift: dict[tuple[int, str], int] = field(default_factory=dict)
     _quarantine: QuarantineWriter | None = None
     _parts: int = 0
+    _untakable: int = 0
 
     def take(self, chunk: Chunk) -> None:
-        """Validate a chunk and write what comes of it. Raises FileFault if DuckDB can't read its values."""
-        faults = self._validate(chunk)
-        accepted, quarantined = self._count()
-        if accepted:
-            self._write_raw()
-            self._seal()
-        if quarantined:
-            self._quarantine_writer().add_rows(self.connection, chunk.format, chunk.header_text, self.files, faults)
-        self._note_drift()
-        self.connection.execute("DROP TABLE taken")
+        """Validate a chunk and write what comes of it. Raises FileFault if DuckDB can't take too many of its rows."""
+        for part, faults in self._judge(chunk):
+            accepted, quarantined = self._count()
+            if accepted:
+                self._write_raw()
+                self._seal()
+            if quarantined:
+                self._quarantine_writer().add_rows(self.connection, part.format, part.header_text, self.files, faults)
+            self._note_drift()
+            self.connection.execute("DROP TABLE taken")
 
     def retake(self, chunk: Chunk) -> list[tuple[int, int]]:
         """Validate rows that were rejected before; write those that pass and return their (file_no, line).
 
         The others stay where they are. Raises FileFault as `take` does.
         """
-        self._validate(chunk)
-        self.connection.execute("DELETE FROM taken WHERE _fault > 0")
-        accepted, _ = self._count()
-        if accepted:
-            self._write_raw()
-            self._seal()
-        passed = self.connection.execute("SELECT _file_no, _line FROM taken").fetchall()
-        self.connection.execute("DROP TABLE taken")
+        passed: list[tuple[int, int]] = []
+        for _ in self._judge(chunk):
+            self.connection.execute("DELETE FROM taken WHERE _fault > 0")
+            if self._count()[0]:
+                self._write_raw()
+                self._seal()
+            passed += self.connection.execute("SELECT _file_no, _line FROM taken").fetchall()
+            self.connection.execute("DROP TABLE taken")
         return passed
 
     def reject(self, file_no: int, reason: str) -> None:
@@ -130,8 +140,26 @@ class Intake:
         for name in self.raw_files:
             part_path(self.settings.raw / self.feed.name, name).unlink(missing_ok=True)
 
+    def _judge(self, chunk: Chunk) -> Iterator[tuple[Chunk, Sequence[Fault]]]:
+        """The chunk in parts, mostly one; at each of them the table `taken` holds its rows, each typed and judged.
+
+        Where DuckDB can't take a row, halving finds it, and it alone is judged as broken.
+        """
+        try:
+            faults = self._validate(chunk)
+        except _UNTAKABLE as error:
+            rows = chunk.table.num_rows
+            self._untakable += rows == 1
+            if self._untakable > MAX_UNTAKABLE_ROWS:
+                raise FileFault(f"holds values that can't be read ({type(error).__name__})") from None
+            if rows > 1:
+                yield from self._judge(chunk.rows(0, rows // 2))
+                yield from self._judge(chunk.rows(rows // 2, rows))
+                return
+            faults = self._validate(unreadable_chunk(chunk, f"can't be read ({type(error).__name__})"))
+        yield chunk, faults
+
     def _validate(self, chunk: Chunk) -> Sequence[Fault]:
-        """Make the table `taken` of the chunk's rows, each typed and judged."""
         channel = self.files[0].channel
         promoted = self.channels.promote_attributes
         if channel in self.channels.channels:
@@ -146,8 +174,6 @@ class Intake:
             # Rare: a number longer than a double keeps. Then the chunk is read again with numbers as text.
             if self.connection.execute("SELECT bool_or(_long_number) FROM taken").fetchone() == (True,):
                 self._make_taken(chunk, checked.sql, exact=True)
-        except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.NotImplementedException) as error:
-            raise FileFault(f"holds values that can't be read ({type(error).__name__})") from None
         finally:
             self.connection.unregister("chunk")
             self.connection.unregister("files")

@@ -132,7 +132,7 @@ def _may_be_faulty(column: Column) -> str:
         if child.kind in ("id", "text"):
             conditions.append(f"coalesce(is_container({value}), FALSE)")
         elif child.kind in ("amount", "decimal", "quantity"):
-            conditions.append(f"coalesce(NOT is_money({text}), FALSE)")
+            conditions.append(f"({text} IS NOT NULL AND NOT is_money({text}))")
         if child.kind == "quantity":
             conditions.append(f"coalesce({value} <= 0, FALSE)")
     return " OR ".join(conditions)

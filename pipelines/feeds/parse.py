@@ -91,9 +91,9 @@ def parse_jsonl(feed: Feed, source: str, *, exact: bool = False) -> str:
                 TRY(json_transform(CASE WHEN json_valid(raw) THEN {document} END, {structure})) AS record,
                 TRY(json_keys(CASE WHEN json_valid(raw) THEN raw END)) AS fields
             FROM {source}
+            -- Hardly a line needs to be trimmed to see that it is not blank.
+            WHERE CASE WHEN starts_with(raw, '{{') THEN TRUE ELSE trim(raw, ' \t\r\n') <> '' END
         )
-        -- Only what is no JSON can be a blank line: no other line needs to be trimmed.
-        WHERE CASE WHEN fields IS NULL THEN trim(raw, ' \t\r\n') <> '' ELSE TRUE END
     )
     """
 

@@ -14,24 +14,11 @@ import pyarrow.compute
 import sqlalchemy as sa
 
 from pipelines import warehouse
+from pipelines.checks import Check
 from pipelines.feeds import ledger
 from pipelines.feeds.contract import FEEDS
 from pipelines.feeds.quarantine import list_quarantine
 from pipelines.settings import Settings
-
-
-@dataclass(frozen=True)
-class Check:
-    """One comparison of two numbers of rows. subject: a feed, or `feed: file`."""
-
-    check: str
-    subject: str
-    expected: int
-    found: int
-
-    @property
-    def ok(self) -> bool:
-        return self.expected == self.found
 
 
 @dataclass
@@ -69,9 +56,12 @@ def reconcile_batches(settings: Settings, engine: sa.Engine) -> list[Check]:
 
 def _checks(subject: str, sums: _Sums) -> list[Check]:
     return [
-        Check("received = accepted + quarantined", subject, sums.received, sums.accepted + sums.quarantined),
-        Check("accepted = rows in raw", subject, sums.accepted, sums.raw),
-        Check("quarantined = rows in quarantine", subject, sums.quarantined, sums.waiting),
+        Check(f"{subject}: {name}", expected, actual, expected == actual, detail)
+        for name, expected, actual, detail in (
+            ("received = accepted + quarantined", sums.received, sums.accepted + sums.quarantined, "ledger"),
+            ("accepted = rows in raw", sums.accepted, sums.raw, "ledger against raw files"),
+            ("quarantined = rows in quarantine", sums.quarantined, sums.waiting, "ledger against quarantine files"),
+        )
     ]
 
 

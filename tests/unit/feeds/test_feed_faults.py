@@ -11,9 +11,11 @@ import subprocess
 import sys
 import tempfile
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -22,6 +24,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.errors import ConfigurationError, PermanentError
+from pipelines.feeds.chunks import Chunk, unreadable_chunk
+from pipelines.feeds.intake import Intake
 from pipelines.feeds.ledger import all_batches
 from pipelines.feeds.ops import load_ops
 from pipelines.feeds.quarantine import open_rejected, quarantine_files
@@ -239,8 +243,10 @@ def test_reconcile_notices_a_lost_file_and_a_lost_row(lake: Lake) -> None:
     lake.load()
     next(lake.settings.raw.rglob("*.parquet")).unlink()
     failed = [check for check in reconcile_batches(lake.settings, lake.engine) if not check.ok]
-    assert {check.check for check in failed} == {"accepted = rows in raw"}
-    assert {check.subject for check in failed} == {"orders", "orders: pos/orders/a.jsonl"}
+    assert {check.name for check in failed} == {
+        "orders: accepted = rows in raw",
+        "orders: pos/orders/a.jsonl: accepted = rows in raw",
+    }
 
 
 def test_a_lake_of_another_state_database_is_refused(lake: Lake) -> None:
@@ -325,3 +331,42 @@ def test_a_kill_at_any_step_changes_nothing_after_the_next_run(lake: Lake) -> No
             assert not list(other.settings.lake.rglob("*.part"))
             other.assert_reconciled()
             other.engine.dispose()
+
+
+@pytest.mark.parametrize("poisoned", [[3], [0, 1, 6]])
+def test_a_row_that_the_database_cannot_take_costs_only_itself(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, poisoned: list[int]
+) -> None:
+    make_taken = Intake._make_taken
+
+    def refuse_poison(intake: Intake, chunk: Chunk, sql: str, *, exact: bool) -> None:
+        if chunk.format == "jsonl" and any("POISON" in text for text in chunk.table["raw"].to_pylist()):
+            raise duckdb.InvalidInputException("a value that no one foresaw")
+        make_taken(intake, chunk, sql, exact=exact)
+
+    lake.write_rows(
+        "pos/orders/a.jsonl",
+        [ORDER | {"order_id": f"{'POISON' if number in poisoned else 'o'}{number}"} for number in range(7)],
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr(Intake, "_make_taken", refuse_poison)
+        assert lake.load().rows_received == 7
+        assert [line for line, _, _ in lake.reasons()] == [number + 1 for number in poisoned]
+        assert {reason for _, _, reason in lake.reasons()} == {"can't be read (InvalidInputException)"}
+        assert lake.replay().batches == []
+        lake.assert_reconciled()
+        patched.setattr("pipelines.feeds.intake.MAX_UNTAKABLE_ROWS", 0)
+        lake.write_rows("pos/orders/b.jsonl", [ORDER, ORDER | {"order_id": "POISON"}])
+        assert lake.load().rows_quarantined == 1
+        assert lake.reasons()[-1][0] is None
+    assert lake.replay().rows_accepted == len(poisoned) + 2
+    lake.assert_reconciled()
+
+
+def test_an_unreadable_parquet_row_keeps_its_values_as_text() -> None:
+    names = pa.schema([("sku", pa.string()), ("cost", pa.decimal128(6, 2))])
+    table = pa.table({"file_no": [0], "line": [7], "cell_sku": ["S"], "cell_cost": [Decimal("1.50")]})
+    broken = unreadable_chunk(Chunk("parquet", names, table), "can't be read")
+    assert broken.table.to_pylist() == [
+        {"file_no": 0, "line": 7, "raw": '{"sku": "S", "cost": "1.50"}', "broken": "can't be read"}
+    ]
