@@ -19,7 +19,7 @@ import pyarrow.parquet
 from pipelines.feeds.contract import Feed
 from pipelines.feeds.csv_records import CsvBlock, cells_of, read_csv_blocks
 from pipelines.feeds.faults import FileFault
-from pipelines.feeds.landing import LandingFile
+from pipelines.feeds.landing import FORMATS, LandingFile
 from pipelines.feeds.parse import cell_names, parse_csv, parse_jsonl, parse_parquet
 from pipelines.feeds.text import read_blocks, string_array
 
@@ -83,8 +83,10 @@ def read_chunks(feed: Feed, file: LandingFile, encoding: str, file_no: int) -> I
                 yield from _read_jsonl(file, encoding, file_no)
             case "csv":
                 yield from _read_csv(feed, file, encoding, file_no)
-            case _:
+            case "parquet":
                 yield from _read_parquet(feed, file, file_no)
+            case _:
+                raise FileFault(f"has an ending that no feed has; deliver {', '.join(FORMATS)}")
     except OSError as error:
         raise FileFault(
             f"can't be read ({error.strerror or type(error).__name__}); check the disk and permissions"

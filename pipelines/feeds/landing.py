@@ -18,6 +18,7 @@ from pipelines.feeds.faults import FileFault
 from pipelines.settings import Settings
 
 FORMATS = {".jsonl": "jsonl", ".jsonl.gz": "jsonl", ".csv": "csv", ".csv.gz": "csv", ".parquet": "parquet"}
+UNKNOWN_FORMAT = "unknown"
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,9 @@ def landing_file(settings: Settings, file: str, channel: str, feed: str) -> Land
         return None
     if ending is None:
         return None
-    return LandingFile(path, file, channel, feed, FORMATS[ending], status.st_size, status.st_mtime_ns)
+    return LandingFile(
+        path, file, channel, feed, FORMATS[ending] if ending else UNKNOWN_FORMAT, status.st_size, status.st_mtime_ns
+    )
 
 
 def _list_channel(settings: Settings, channels: Channels, folder: Path) -> Iterator[LandingFile]:
@@ -105,17 +108,21 @@ def _list_feed(settings: Settings, channel: str, feed: str, folder: Path) -> Ite
         if entry.name.endswith(".part") or not entry.is_file():
             continue
         ending = _ending(entry.name)
-        if ending is None:
-            raise ConfigurationError(
-                f"{entry.path} has an ending that no feed has; deliver {', '.join(FORMATS)}, or move it out of landing."
-            )
         try:
             status = entry.stat()
         except FileNotFoundError:
             continue  # taken away since it was listed
         path = Path(entry.path)
         relative = path.relative_to(settings.landing).as_posix()
-        yield LandingFile(path, relative, channel, feed, FORMATS[ending], status.st_size, status.st_mtime_ns)
+        yield LandingFile(
+            path,
+            relative,
+            channel,
+            feed,
+            FORMATS[ending] if ending else UNKNOWN_FORMAT,
+            status.st_size,
+            status.st_mtime_ns,
+        )
 
 
 def _ending(name: str) -> str | None:

@@ -150,7 +150,10 @@ monetary_cutoffs as (
 ),
 
 quantile_cutoffs as (
-    select *
+    select
+        recency_cutoffs.*,
+        frequency_cutoffs.*,
+        monetary_cutoffs.*
     from recency_cutoffs
     cross join frequency_cutoffs
     cross join monetary_cutoffs
