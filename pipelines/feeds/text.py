@@ -112,6 +112,6 @@ def _read(stream: IO[bytes], size: int) -> bytes:
     try:
         return stream.read(size)
     except EOFError as error:
-        raise FileFault("the gzip file ends too early; deliver it again, whole") from error
+        raise FileFault("is a gzip file that ends too early; deliver it again, whole") from error
     except (gzip.BadGzipFile, zlib.error) as error:
         raise FileFault("is not a sound gzip file; deliver it again, whole") from error

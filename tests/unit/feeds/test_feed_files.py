@@ -58,8 +58,6 @@ def test_unfinished_and_hidden_files_and_folders_are_passed_over(lake: Lake) -> 
     [
         ("unknown/orders/a.jsonl", "unknown"),
         ("pos/sales/a.jsonl", "sales"),
-        ("pos/orders/a.txt", "a.txt"),
-        ("pos/orders/a.json", "a.json"),
         ("pos/orders.csv", "orders.csv"),
         ("orders.jsonl", "orders.jsonl"),
     ],
@@ -70,6 +68,18 @@ def test_what_nobody_declared_stops_the_run_by_name_before_anything_is_taken(lak
     with pytest.raises(ConfigurationError, match=named):
         lake.load()
     assert not list(lake.settings.lake.rglob("*.parquet"))
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.json", "orders.xlsx"])
+def test_a_file_of_an_unknown_ending_is_one_rejected_row_and_the_rest_goes_through(lake: Lake, name: str) -> None:
+    lake.write("_shared/fx_rates/a.jsonl", RATE)
+    lake.write(f"_shared/fx_rates/{name}", RATE * 2)
+    report = lake.load()
+    assert (report.rows_received, report.rows_accepted, report.rows_quarantined) == (2, 1, 1)
+    (rejected,) = lake.quarantine()
+    assert rejected["file"].endswith(name)
+    assert rejected["line"] is None
+    assert "an ending that no feed has" in rejected["reason"]
 
 
 def test_files_arrive_in_the_order_of_their_paths(lake: Lake) -> None:
