@@ -21,8 +21,8 @@ from pipelines.warehouse import single_writer
 WAREHOUSE_POOL = "warehouse"
 """Every step that writes takes a place in this Dagster pool, whose limit is one."""
 
-MAX_RETRIES = 3
-SECONDS_TO_RETRY = 20
+MAX_RETRIES = 5
+SECONDS_TO_RETRY = 30
 
 
 def ignore_progress(message: str) -> None:
