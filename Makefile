@@ -9,7 +9,7 @@ ORDERS ?= 100000
 HOME_DIR ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint test-python test-peers chaos bench format browser clean
+.PHONY: help setup demo test lint test-python test-pages test-peers chaos bench format browser clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,8 +39,11 @@ lint: setup  ## ruff, mypy, import-linter, sqlfluff
 test-python: setup
 	$(RUN) pytest -n 2 --dist loadgroup -m "not slow and not browser"
 
-test-peers: setup browser  ## Slow proofs with what the machine has: Chromium, PostgreSQL, real data sets, kills
-	$(RUN) pytest -n 2 --dist loadgroup -m "slow or browser"
+test-pages: setup browser  ## The pages in headless Chromium
+	$(RUN) pytest -m browser tests/dashboards
+
+test-peers: test-pages  ## Slow proofs with what the machine has: Chromium, PostgreSQL, real data sets, kills
+	$(RUN) pytest -n 2 --dist loadgroup -m slow
 
 browser:  ## Install headless Chromium where the machine lets us (Debian, as root)
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
