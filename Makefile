@@ -37,7 +37,7 @@ lint: setup  ## ruff, mypy, import-linter, sqlfluff
 	$(RUN) sqlfluff lint --disable-progress-bar --processes 2 dbt_project
 
 test-python: setup
-	$(RUN) pytest -n 2 --dist loadgroup -m "not slow and not browser"
+	$(RUN) pytest -n 2 --dist loadgroup -m "not slow and not browser and not peer"
 
 test-pages: setup browser  ## The pages in headless Chromium
 	$(RUN) pytest -m browser tests/dashboards
