@@ -23,12 +23,12 @@ import httpx
 import tenacity
 
 from pipelines.errors import OmnilakeError
-from pipelines.http import exact_json
+from pipelines.http import exact_json, waiting
 from pipelines.http.auth import GENERATION, TokenAuth
 from pipelines.http.errors import BusyError, CredentialsError, DoubtfulError, RefusedError, UnreachableError
 from pipelines.http.guards import checked_headers, checked_url, is_loopback, silence_libraries, tls_context
 from pipelines.http.rate import Rate
-from pipelines.http.retry_after import retry_after
+from pipelines.http.waiting import retry_after
 
 MAX_BODY_BYTES = 256 * 1024 * 1024
 WHOLE_ANSWER = 4
@@ -97,7 +97,7 @@ class Http:
         attempts: int = 5,
         backoff: float = 1.0,
         transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = waiting.pause,
     ) -> None:
         url = checked_url(base_url)
         self._origin = (url.scheme, url.host, url.port)
@@ -187,7 +187,7 @@ class Http:
         content: dict[str, Any] = {"content": data} if isinstance(data, bytes | str) else {"data": data}
         sent = dict(headers or {})
         if json is not None:
-            content = {"content": exact_json.dumps(json).encode()}
+            content = {"content": exact_json.encode(json)}
             sent.setdefault("content-type", "application/json")
 
         def build() -> httpx.Request:

@@ -14,13 +14,20 @@ _LONGEST_PLAIN = 40
 """Powers of ten; a number beyond keeps its exponent, for 1e999999 written out would fill the memory."""
 
 
-def dumps(value: Any) -> str:
+def dumps(value: Any, *, sort_keys: bool = False) -> str:
     """Compact JSON text; a Decimal becomes a plain number.
 
     Raises ValueError for a number that JSON can't hold (NaN, infinite) and TypeError for what is no JSON value.
     """
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_mark)
-    return _MARKED.sub(r"\1", text)
+    return _dumps(value, ensure_ascii=False, sort_keys=sort_keys)
+
+
+def encode(value: Any, *, sort_keys: bool = False) -> bytes:
+    """The same as UTF-8; half a surrogate pair, which UTF-8 can't hold, stays an escape."""
+    try:
+        return dumps(value, sort_keys=sort_keys).encode()
+    except UnicodeEncodeError:
+        return _dumps(value, ensure_ascii=True, sort_keys=sort_keys).encode()
 
 
 def loads(text: str | bytes) -> Any:
@@ -29,6 +36,18 @@ def loads(text: str | bytes) -> Any:
         return json.loads(text, parse_float=Decimal, parse_constant=_refuse)
     except RecursionError:
         raise ValueError("JSON is nested too deep") from None
+
+
+def _dumps(value: Any, *, ensure_ascii: bool, sort_keys: bool) -> str:
+    text = json.dumps(
+        value,
+        ensure_ascii=ensure_ascii,
+        sort_keys=sort_keys,
+        allow_nan=False,
+        separators=(",", ":"),
+        default=_mark,
+    )
+    return _MARKED.sub(r"\1", text)
 
 
 def _mark(value: Any) -> str:

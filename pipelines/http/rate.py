@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from pipelines.http import waiting
+
 
 class Rate:
     """A bucket that refills. Shared by all threads, and by all clients that spend the same allowance.
@@ -19,7 +21,7 @@ class Rate:
         burst: float = 1.0,
         *,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = waiting.pause,
     ) -> None:
         if per_second <= 0 or burst <= 0:
             raise ValueError("A rate needs more than nothing a second.")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.http.exact_json import dumps, loads
+from pipelines.http.exact_json import dumps, encode, loads
 
 finite = st.decimals(allow_nan=False, allow_infinity=False)
 values = st.recursive(
@@ -49,3 +49,8 @@ def test_a_number_that_json_cannot_hold_is_refused(value):
 
 def test_a_huge_exponent_is_not_written_out():
     assert len(dumps(Decimal("1e999999"))) < 20
+
+
+def test_half_a_surrogate_pair_can_still_be_sent():
+    assert loads(encode({"name": "\ud83d", "price": Decimal("1.50")})) == {"name": "\ud83d", "price": Decimal("1.50")}
+    assert encode("中") == '"中"'.encode()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.http.rate import Rate
-from pipelines.http.retry_after import retry_after
+from pipelines.http.waiting import retry_after
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

@@ -1,11 +1,22 @@
-"""Retry-After: how long a server asks us to wait."""
+"""Waiting: what Retry-After asks for, and the one place where this package sleeps."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+
+
+def pause(seconds: float) -> None:
+    """Wait, as every client and every rate does unless it is given another way."""
+    sleep(seconds)
+
+
+def sleep(seconds: float) -> None:
+    """Looked up at every pause, so that a test need not wait."""
+    time.sleep(seconds)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
