@@ -4,6 +4,7 @@ Belongs here: what is the same for all platforms: time-outs, retries, TLS, exact
 not belong here: a platform's endpoints, and what its bodies mean (one file a platform).
 """
 
+from pipelines.http import exact_json, waiting
 from pipelines.http.auth import Token, TokenAuth, client_credentials, in_header, in_query
 from pipelines.http.client import Http, Reply, quick_calls
 from pipelines.http.errors import BusyError, CredentialsError, DoubtfulError, RefusedError, UnreachableError
@@ -21,7 +22,9 @@ __all__ = [
     "TokenAuth",
     "UnreachableError",
     "client_credentials",
+    "exact_json",
     "in_header",
     "in_query",
     "quick_calls",
+    "waiting",
 ]
