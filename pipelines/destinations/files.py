@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipelines.connectors.options import SettingsReader
 from pipelines.connectors.protocol import Options
 from pipelines.destinations.protocol import (
     Capabilities,
@@ -31,7 +32,6 @@ from pipelines.destinations.protocol import (
     TagChange,
     applied,
 )
-from pipelines.errors import ConfigurationError
 
 _FOLDERS = {
     Operation.TAGS: "tags",
@@ -53,13 +53,10 @@ def connect(name: str, operations: Iterable[Operation], options: Options, prefix
     """Settings: directory, HOME/outbound/NAME unless given. With a channel, its member ids are the addresses, else our
     customer ids. The folder is ours alone, so nothing in it needs `prefix`.
     """
-    unknown = ", ".join(sorted({*options.settings, *options.secrets} - {"directory"}))
-    if unknown:
-        raise ConfigurationError(f"Destination {name!r} of kind files does not know the setting(s): {unknown}.")
-    directory = options.settings.get("directory")
-    if not isinstance(directory, str) or not directory:
-        raise ConfigurationError(f"Destination {name!r} has directory {directory!r}; give the path of a folder.")
-    return FilesDestination(name, Path(directory).expanduser(), operations, channel=options.channel or None)
+    read = SettingsReader(options, f"Destination {name!r} of kind files")
+    directory = Path(read.text("directory")).expanduser()
+    read.end()
+    return FilesDestination(name, directory, operations, channel=options.channel or None)
 
 
 class FilesDestination:

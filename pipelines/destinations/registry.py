@@ -17,7 +17,9 @@ from typing import Any
 import yaml
 
 from pipelines.channels import load_channels
+from pipelines.connectors.options import read_secrets
 from pipelines.connectors.protocol import Options
+from pipelines.connectors.registry import channel_options
 from pipelines.destinations import files
 from pipelines.destinations.protocol import Destination, Operation
 from pipelines.errors import ConfigurationError
@@ -36,9 +38,6 @@ Connect = Callable[[str, Iterable[Operation], Options, str], Destination]
 the setting and the remedy; a setting it doesn't know is an error too."""
 
 KINDS: dict[str, Connect] = {"files": files.connect}
-
-_SERVED = ("webhook_", "lookup_")
-"""Begin the settings of a channel that only `omnilake serve` needs."""
 
 _GENERIC = ("files",)
 """Kinds that are no platform, so that what a channel says of its own platform is nothing to them."""
@@ -189,38 +188,21 @@ class _Entry:
         own = {str(name): value for name, value in self.entry.items() if name not in _SHARED}
         if kind == "files":
             own = {"directory": str(self.settings.outbound / self.name), **own}
-        inherited: dict[str, Any] = {}
-        channel_id = self.entry.get("channel")
-        if channel_id is not None:
-            channels = load_channels(self.settings)
-            if channel_id not in channels.channels:
-                raise ConfigurationError(
-                    f"{self.where} names channel {channel_id!r}; {channels.path} has: "
-                    f"{', '.join(channels.channels) or 'none'}."
-                )
-            if kind not in _GENERIC:
-                inherited = {
-                    name: value
-                    for name, value in channels.channels[channel_id].settings.items()
-                    if not name.startswith(_SERVED)
-                }
-        merged = inherited | own
+        settings = {name: value for name, value in own.items() if not name.endswith("_env")}
+        secrets = read_secrets(self.where, own, self.environ)
+        channel = self.entry.get("channel")
+        if channel is None:
+            return Options("", settings, secrets)
+        channels = load_channels(self.settings)
+        if channel not in channels.channels:
+            known = ", ".join(channels.channels) or "none"
+            raise ConfigurationError(f"{self.where} names channel {channel!r}; {channels.path} has: {known}.")
+        if kind in _GENERIC:
+            return Options(channel, settings, secrets)
+        its = channel_options(channels, channel, self.environ)
         return Options(
-            channel="" if channel_id is None else channel_id,
-            settings={name: value for name, value in merged.items() if not name.endswith("_env")},
-            secrets=self._secrets(merged),
+            channel,
+            {**its.settings, **settings},
+            {**its.secrets, **secrets},
+            frozenset({*its.settings, *its.secrets} - {*settings, *secrets}),
         )
-
-    def _secrets(self, merged: Mapping[str, Any]) -> dict[str, str]:
-        secrets = {}
-        for name, variable in merged.items():
-            if not name.endswith("_env"):
-                continue
-            value = self.environ.get(str(variable), "")
-            if not value:
-                raise ConfigurationError(
-                    f"{self.where} needs the secret {name.removesuffix('_env')!r}: {name} names {variable}, "
-                    "which is not set; set it in the environment (see .env.example)."
-                )
-            secrets[name.removesuffix("_env")] = value
-        return secrets

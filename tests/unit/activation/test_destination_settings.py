@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from pipelines.connectors.options import SettingsReader
 from pipelines.destinations import registry
 from pipelines.destinations.protocol import Operation
 from pipelines.destinations.registry import load_destinations
@@ -15,7 +16,7 @@ CHANNELS = {
     "channels": [
         {
             "id": "mall", "kind": "pc_web", "connector": "shop", "url": "https://mall.example", "pages": 7,
-            "api_key_env": "MALL_KEY", "webhook_secret_env": "MALL_HOOK", "lookup_key_env": "MALL_LOOKUP",
+            "api_key_env": "MALL_KEY", "since": "2026-01-01",
         }
     ]
 }  # fmt: skip
@@ -48,6 +49,7 @@ def test_url_and_secrets_come_from_the_channel_and_own_settings_stand_above(worl
     assert options.channel == "mall"
     assert options.settings == {"url": "https://mall.example", "pages": 9}
     assert options.secrets == {"api_key": "k", "token": "o"}
+    assert options.inherited == {"url", "api_key"}
 
 
 def test_without_a_channel_a_destination_has_its_own_settings_alone(world, connected):
@@ -59,9 +61,25 @@ def test_without_a_channel_a_destination_has_its_own_settings_alone(world, conne
     assert connected[0][3] == "omnilake:"
 
 
+def test_a_misspelt_setting_is_refused_and_what_only_the_connector_knows_is_not(world, connected, monkeypatch):
+    def connect(name, operations, options, prefix):
+        read = SettingsReader(options, f"destination {name!r}")
+        read.url()
+        read.secret("api_key")
+        read.end()
+
+    monkeypatch.setitem(registry.KINDS, "shop", connect)
+    configure(world, channel="mall")
+    load_destinations(world.settings, environ={"MALL_KEY": "k"})
+
+    configure(world, channel="mall", curency="CNY")
+    with pytest.raises(ConfigurationError, match=r"does not know the setting\(s\) curency"):
+        load_destinations(world.settings, environ={"MALL_KEY": "k"})
+
+
 def test_a_missing_secret_is_named_with_its_variable(world, connected):
     configure(world, channel="mall")
-    with pytest.raises(ConfigurationError, match="secret 'api_key': api_key_env names MALL_KEY, which is not set"):
+    with pytest.raises(ConfigurationError, match="api_key_env: MALL_KEY, which is not set"):
         load_destinations(world.settings, environ={})
 
 
