@@ -1,0 +1,88 @@
+"""channels.yml's connectors: which channels are pulled, each connector built from checked settings and its secrets.
+
+Belongs here: reading `connector:` and its settings, secrets by the names of their variables. Does not belong here:
+which settings a platform knows (its own file says). A new platform is one file beside this one and one line in `KINDS`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipelines.channels import Channel, Channels
+from pipelines.connectors.protocol import Connector, Options
+from pipelines.errors import ConfigurationError
+from pipelines.settings import Settings
+
+FILES = "files"
+"""The connector of a channel whose records others lay into the landing folder."""
+
+PULL_SETTINGS = frozenset({"since"})
+"""Settings of a channel that belong to the pull itself, so that no platform needs to know them."""
+
+KINDS: dict[str, Callable[[Options], Connector]] = {}
+
+
+def load_connectors(
+    settings: Settings, channels: Channels, environ: Mapping[str, str] | None = None
+) -> dict[str, Connector]:
+    """The connector of each channel that has one, by channel, in the order of channels.yml. Calls nobody.
+
+    Raises ConfigurationError naming the channel, the setting and the remedy.
+    """
+    return {
+        channel.id: connector_of(channels, channel.id, environ)
+        for channel in channels.channels.values()
+        if channel.connector != FILES
+    }
+
+
+def connector_of(channels: Channels, channel: str, environ: Mapping[str, str] | None = None) -> Connector:
+    """The connector of one channel. Raises ConfigurationError as `load_connectors` does, and for a channel of files."""
+    entry = channels.channels[channel]
+    if entry.connector not in KINDS:
+        raise ConfigurationError(
+            f"{channels.path}: channel {channel!r} has connector {entry.connector!r}; choose one of "
+            f"{', '.join(sorted([FILES, *KINDS]))}."
+        )
+    return KINDS[entry.connector](channel_options(channels, channel, environ))
+
+
+def channel_options(channels: Channels, channel: str, environ: Mapping[str, str] | None = None) -> Options:
+    """What channels.yml says of the channel's platform, secrets read. A destination of the channel takes the same.
+
+    A relative `ca_file` lies beside channels.yml. Raises ConfigurationError if the variable of a secret is not set.
+    """
+    entry = channels.channels[channel]
+    settings = {
+        name: value for name, value in entry.settings.items() if name not in PULL_SETTINGS and not name.endswith("_env")
+    }
+    if isinstance(settings.get("ca_file"), str):
+        settings["ca_file"] = str(channels.path.parent / Path(settings["ca_file"]).expanduser())
+    return Options(channel, settings, _secrets(channels, entry, os.environ if environ is None else environ))
+
+
+def _secrets(channels: Channels, channel: Channel, environ: Mapping[str, str]) -> dict[str, str]:
+    secrets = {}
+    for name, variable in channel.settings.items():
+        if not name.endswith("_env"):
+            continue
+        where = f"{channels.path}: channel {channel.id!r} has {name}"
+        if not _is_variable(variable):
+            # Not quoted: whoever mistakes this setting writes the secret itself here.
+            raise ConfigurationError(
+                f"{where}, which must be the name of an environment variable in capitals, such as MALL_KEY."
+            )
+        value = environ.get(variable, "").strip()
+        if not value:
+            raise ConfigurationError(
+                f"{where}: {variable}, which is not set; set it in the environment (.env.example)."
+            )
+        secrets[name.removesuffix("_env")] = value
+    return secrets
+
+
+def _is_variable(value: Any) -> bool:
+    return isinstance(value, str) and value.isidentifier() and value.isascii() and value.upper() == value
