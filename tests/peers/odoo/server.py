@@ -7,6 +7,7 @@ sell in it (shop). The client shares no line with the connector, so that one can
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -163,7 +164,10 @@ class OdooClient:
         )  # fmt: skip
 
     def __call__(self, model: str, method: str, **arguments: Any) -> Any:
-        answer = self._http.post(f"/json/2/{model}/{method}", json=arguments)
+        # Odoo's own numbers are floats: a till sends them so too.
+        content = json.dumps(arguments, default=float)
+        headers = {"Content-Type": "application/json"}
+        answer = self._http.post(f"/json/2/{model}/{method}", content=content, headers=headers)
         if answer.status_code != 200:
             raise AssertionError(f"{model}.{method} answered {answer.status_code}: {answer.text[:600]}")
         return answer.json()
