@@ -5,6 +5,7 @@ Belongs here: reading `locales/*.yml` and `definitions.yml` and looking words up
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -42,6 +43,15 @@ def definitions() -> dict[str, dict[LanguageCode, dict[str, str]]]:
     return content
 
 
+@lru_cache(maxsize=len(LANGUAGES))
+def _reasons(language: LanguageCode) -> list[tuple[re.Pattern[str], str]]:
+    path = _HERE / "locales" / f"reasons.{language}.yml"
+    if not path.exists():  # English: as the platform gives them
+        return []
+    entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return [(re.compile(entry["en"]), entry[language]) for entry in entries]
+
+
 @dataclass(frozen=True)
 class Language:
     """The reader's language."""
@@ -57,6 +67,15 @@ class Language:
         if value is None:
             return self.text("common.none")
         return words(self.code).get(f"{group}.{value}", value)
+
+    def reason(self, reason: str | None) -> str:
+        """A reason that the platform gave, in the reader's language where it has words for it."""
+        if reason is None:
+            return self.text("common.none")
+        for pattern, words_of_it in _reasons(self.code):
+            if found := pattern.fullmatch(reason):
+                return words_of_it.format(*found.groups())
+        return reason
 
     def metric(self, metric: str) -> str:
         """The name of a defined metric."""

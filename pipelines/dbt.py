@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipelines.dbt_process import PARENT
 from pipelines.errors import PermanentError
 from pipelines.settings import DBT_PROJECT, Settings
 
-DBT_EXECUTABLE = Path(sys.executable).parent / "dbt"
+DBT_EXECUTABLE = Path(sys.executable).parent / "omnilake-dbt"
+"""dbt's command line in a process that ends with the one that started it."""
 
 
 @contextmanager
@@ -25,6 +27,7 @@ def dbt_environment(settings: Settings) -> Iterator[None]:
         "OMNILAKE_THREADS": str(settings.threads),
         "OMNILAKE_TMP": str(settings.tmp / "spill"),
         "DBT_LOG_PATH": str(settings.logs / "dbt"),
+        PARENT: str(os.getpid()),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
     before = {name: os.environ.get(name) for name in variables}

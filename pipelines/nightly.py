@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from pipelines.errors import ConfigurationError, PermanentError
 from pipelines.keys import ensure_keys
 from pipelines.runs import runs
-from pipelines.settings import REPOSITORY, Settings
+from pipelines.settings import REPOSITORY, Settings, note_places
 from pipelines.warehouse import single_writer
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def run_nightly(
 
         platform = Platform(settings, progress)
         channels = platform.channels  # a wrong channels.yml stops here, before Dagster starts
+        note_places(settings)
         had_key_file = settings.key_file.exists()
         ensure_keys(settings)
         if settings.key_file.exists() and not had_key_file:

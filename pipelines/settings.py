@@ -5,9 +5,10 @@ Belongs here: reading and checking the environment and the places beneath the ho
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.errors import ConfigurationError
@@ -96,6 +97,11 @@ class Settings:
         return self.home / "dbt"
 
     @property
+    def last_run(self) -> Path:
+        """Where the last run's landing folder and channels.yml are noted."""
+        return self.home / "last-run.json"
+
+    @property
     def database_url(self) -> str:
         return self.state_url or f"sqlite:///{self.home / 'state.db'}"
 
@@ -134,4 +140,31 @@ def load_settings(
         state_url=env.get("OMNILAKE_STATE_URL", ""),
         landing_dir=Path(landing).resolve() if landing else None,
         channels_file=Path(channels_file).resolve() if channels_file else None,
+    )
+
+
+def note_places(settings: Settings) -> None:
+    """Note where this run's landing folder and channels.yml are, for commands that are not told."""
+    places = {"landing": settings.landing_dir, "channels_file": settings.channels_file}
+    content = json.dumps({name: None if path is None else str(path) for name, path in places.items()})
+    settings.home.mkdir(parents=True, exist_ok=True)
+    part = settings.last_run.with_suffix(".part")
+    part.write_text(content, encoding="utf-8")
+    part.replace(settings.last_run)
+
+
+def with_places_of_last_run(settings: Settings) -> Settings:
+    """The settings with the last run's places for those that were not given, as long as they are still there."""
+    try:
+        noted = json.loads(settings.last_run.read_text(encoding="utf-8"))
+        landing, channels_file = (
+            Path(noted[name]) if noted[name] and Path(noted[name]).exists() else None
+            for name in ("landing", "channels_file")
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return settings
+    return replace(
+        settings,
+        landing_dir=settings.landing_dir or landing,
+        channels_file=settings.channels_file or channels_file,
     )

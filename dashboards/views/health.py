@@ -93,6 +93,10 @@ def _coded(context: Context, found: pa.Table) -> dict[str, dict[str, str]]:
             names[column] = {
                 value: language.name_of(group, value) for value in found[column].to_pylist() if value is not None
             }
+    if "reason" in found.column_names:
+        names["reason"] = {
+            reason: language.reason(reason) for reason in found["reason"].to_pylist() if reason is not None
+        }
     return names
 
 
@@ -231,7 +235,9 @@ def _draw_quarantine(context: Context) -> None:
     if not reasons.num_rows:
         nothing(language, "health.no_quarantine")
         return
+    names = _coded(context, reasons)
     frame = to_frame(reasons)
+    frame["reason"] = frame["reason"].map(names["reason"])
     frame["label"] = [
         language.text("health.open_of", open=formats.count(still_open), all=formats.count(refused))
         for still_open, refused in zip(frame["open_rows"], frame["rows_quarantined"], strict=True)
@@ -245,7 +251,10 @@ def _draw_quarantine(context: Context) -> None:
     )  # fmt: skip
     chart(built, key="quarantine", alt_text=language.text("health.quarantine"))
     with behind(language, "quarantine"):
-        table(language, reasons, key="quarantine-reasons", titles=titles, formats=formats, instants=("newest",))
+        table(
+            language, reasons, key="quarantine-reasons", titles=titles, formats=formats, instants=("newest",),
+            text={"reason": names["reason"]},
+        )  # fmt: skip
     st.markdown(f"**{language.text('health.newest_refused')}**")
     instants = ("received_at", "replayed_at")
     _draw_listing(context, queries.QUARANTINE_ROWS, "quarantine-rows", _QUARANTINE_COLUMNS, instants=instants)

@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from pipelines.settings import Settings, load_settings
+from pipelines.settings import Settings, load_settings, with_places_of_last_run
 
 UNBROKEN = 100_000
 """Columns for a table that is piped: a line a row, whatever its length."""
@@ -60,9 +60,14 @@ class HomeGroup(click.Group):
 HomeGroup.group_class = HomeGroup
 
 
-def chosen_settings(landing: str | None = None, config: str | None = None) -> Settings:
-    """The settings of the home that the command line names."""
-    return load_settings(HomeGroup.chosen_home, landing, config)
+def chosen_settings(landing: str | None = None, config: str | None = None, *, own_places: bool = False) -> Settings:
+    """The settings of the home that the command line names.
+
+    own_places: the landing folder and channels.yml are the given ones or the home's own; else those of the last run
+    are taken where none is given.
+    """
+    settings = load_settings(HomeGroup.chosen_home, landing, config)
+    return settings if own_places else with_places_of_last_run(settings)
 
 
 def business_date(_context: click.Context, _parameter: click.Parameter, value: str | None) -> date | None:

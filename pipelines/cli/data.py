@@ -21,7 +21,7 @@ def demo(customers: int, days: int, seed: int, no_serve: bool) -> None:
     """Simulate a retailer, run the nightly job on it, show what it found, open the dashboards."""
     from pipelines.demo import run_demo
 
-    settings = chosen_settings()
+    settings = chosen_settings(own_places=True)
     run_demo(settings, customers, days, seed, progress=say)
     if not no_serve:
         from dashboards.launch import launch
@@ -89,6 +89,6 @@ def run(
     """Run the nightly job once, in this process, through Dagster."""
     from pipelines.nightly import run_nightly
 
-    settings = chosen_settings(landing, config)
+    settings = chosen_settings(landing, config, own_places=True)
     summary = run_nightly(settings, as_of, full_refresh, not no_activate, progress=say)
     click.echo(summary.line())

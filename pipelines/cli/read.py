@@ -107,8 +107,8 @@ def quarantine_list(as_json: bool) -> None:
 
 
 @quarantine.command(name="replay")
-@click.option("--landing", metavar="LANDING", help="The landing folder [default: HOME/landing].")
-@click.option("--config", metavar="CHANNELS_YML", help="channels.yml [default: HOME/reference/channels.yml].")
+@click.option("--landing", metavar="LANDING", help="The landing folder [default: the last run's].")
+@click.option("--config", metavar="CHANNELS_YML", help="channels.yml [default: the last run's].")
 def quarantine_replay(landing: str | None, config: str | None) -> None:
     """Take the rejected rows again after a fix; the next run brings them to the marts."""
     from pipelines.quarantine_replay import replay

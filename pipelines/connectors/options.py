@@ -7,6 +7,7 @@ read.end()
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,33 @@ from pipelines.connectors.protocol import Options
 from pipelines.errors import ConfigurationError
 
 _REQUIRED: Any = object()
+
+
+def read_secrets(where: str, settings: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
+    """The secrets whose variables the settings in `_env` name, by setting name without `_env`.
+
+    where: names the entry in errors. Raises ConfigurationError if a variable is not set.
+    """
+    secrets = {}
+    for name, variable in settings.items():
+        if not name.endswith("_env"):
+            continue
+        if not _is_variable(variable):
+            # Not quoted: whoever mistakes this setting writes the secret itself here.
+            raise ConfigurationError(
+                f"{where} has {name}, which must be the name of an environment variable in capitals, such as MALL_KEY."
+            )
+        value = environ.get(variable, "").strip()
+        if not value:
+            raise ConfigurationError(
+                f"{where} has {name}: {variable}, which is not set; set it in the environment (.env.example)."
+            )
+        secrets[name.removesuffix("_env")] = value
+    return secrets
+
+
+def _is_variable(value: Any) -> bool:
+    return isinstance(value, str) and value.isidentifier() and value.isascii() and value.upper() == value
 
 
 class SettingsReader:
@@ -88,9 +116,11 @@ class SettingsReader:
         return default
 
     def end(self) -> None:
-        """Refuse settings that nobody asked for: a misspelt name must not be passed over."""
-        unknown = sorted(set(self._options.settings) - self._settings)
-        unknown += sorted(f"{name}_env" for name in set(self._options.secrets) - self._secrets)
+        """Refuse settings that nobody asked for: a misspelt name must not be passed over. What a destination inherits
+        from its channel is the connector's to check."""
+        inherited = self._options.inherited
+        unknown = sorted(set(self._options.settings) - self._settings - inherited)
+        unknown += sorted(f"{name}_env" for name in set(self._options.secrets) - self._secrets - inherited)
         if unknown:
             known = sorted([*self._settings, *(f"{name}_env" for name in self._secrets)])
             raise ConfigurationError(

@@ -127,9 +127,10 @@ class Options:
     """What channels.yml says of one connector, with its secrets read from the environment.
 
     settings: entries of the channel that the platform itself doesn't define. secrets: setting name without `_env` to
-    value; never shown by repr.
+    value; never shown by repr. inherited: of a destination, the names of those it has from its channel.
     """
 
     channel: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    inherited: frozenset[str] = frozenset()

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-from pipelines.channels import Channel, Channels
+from pipelines.channels import Channels
+from pipelines.connectors.options import read_secrets
 from pipelines.connectors.protocol import Connector, Options
 from pipelines.errors import ConfigurationError
 from pipelines.settings import Settings
@@ -61,28 +61,5 @@ def channel_options(channels: Channels, channel: str, environ: Mapping[str, str]
     }
     if isinstance(settings.get("ca_file"), str):
         settings["ca_file"] = str(channels.path.parent / Path(settings["ca_file"]).expanduser())
-    return Options(channel, settings, _secrets(channels, entry, os.environ if environ is None else environ))
-
-
-def _secrets(channels: Channels, channel: Channel, environ: Mapping[str, str]) -> dict[str, str]:
-    secrets = {}
-    for name, variable in channel.settings.items():
-        if not name.endswith("_env"):
-            continue
-        where = f"{channels.path}: channel {channel.id!r} has {name}"
-        if not _is_variable(variable):
-            # Not quoted: whoever mistakes this setting writes the secret itself here.
-            raise ConfigurationError(
-                f"{where}, which must be the name of an environment variable in capitals, such as MALL_KEY."
-            )
-        value = environ.get(variable, "").strip()
-        if not value:
-            raise ConfigurationError(
-                f"{where}: {variable}, which is not set; set it in the environment (.env.example)."
-            )
-        secrets[name.removesuffix("_env")] = value
-    return secrets
-
-
-def _is_variable(value: Any) -> bool:
-    return isinstance(value, str) and value.isidentifier() and value.isascii() and value.upper() == value
+    where = f"{channels.path}: channel {channel!r}"
+    return Options(channel, settings, read_secrets(where, entry.settings, os.environ if environ is None else environ))

@@ -18,6 +18,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipelines.connectors.options import SettingsReader
+from pipelines.connectors.protocol import Options
 from pipelines.destinations.protocol import (
     Capabilities,
     CouponIssue,
@@ -47,10 +49,27 @@ _HEADERS = {
 }  # fmt: skip
 
 
-class FilesDestination:
-    """Writes batches beneath one folder. Takes our customer ids; the channels' own ids stand beside them."""
+def connect(name: str, operations: Iterable[Operation], options: Options, prefix: str) -> FilesDestination:
+    """Settings: directory, HOME/outbound/NAME unless given. With a channel, its member ids are the addresses, else our
+    customer ids. The folder is ours alone, so nothing in it needs `prefix`.
+    """
+    read = SettingsReader(options, f"Destination {name!r} of kind files")
+    directory = Path(read.text("directory")).expanduser()
+    read.end()
+    return FilesDestination(name, directory, operations, channel=options.channel or None)
 
-    def __init__(self, name: str, directory: Path, operations: Iterable[Operation], batch_size: int = 5000) -> None:
+
+class FilesDestination:
+    """Writes batches beneath one folder. Takes our customer ids, or one channel's; all the channels' stand beside."""
+
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        operations: Iterable[Operation],
+        batch_size: int = 5000,
+        channel: str | None = None,
+    ) -> None:
         self.name = name
         self._directory = directory
         self._capabilities = Capabilities(
@@ -58,6 +77,7 @@ class FilesDestination:
             batch_size=dict.fromkeys(Operation, batch_size),
             reads_back=frozenset(Operation),
             resend_is_safe=frozenset(Operation),
+            channel=channel,
         )
 
     def capabilities(self) -> Capabilities:
@@ -126,7 +146,7 @@ def _common(record: Record) -> list[Any]:
     sources = [{"channel": source.channel, "member_id": source.member_id} for source in record.recipient.source_ids]
     return [
         record.key,
-        record.source_id,
+        record.recipient.customer_id,
         json.dumps(sources, ensure_ascii=False, separators=(",", ":")),
         record.version,
     ]

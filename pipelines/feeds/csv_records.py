@@ -114,7 +114,7 @@ def _take_header(block: TextBlock) -> tuple[tuple[str, ...], str, TextBlock]:
     names = _header_names(text)
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated or "" in names:
-        raise FileFault("its header names a column twice or not at all; give each column one name of its own")
+        raise FileFault("has a header that names a column twice or not at all; give each column one name of its own")
     rest = TextBlock(block.data[stop:], block.first_line + block.data.count(b"\n", 0, stop))
     return names, text, rest
 

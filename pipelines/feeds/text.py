@@ -60,7 +60,7 @@ def read_blocks(path: Path, encoding: str, block_bytes: int = BLOCK_BYTES) -> It
             cut = data.rfind(b"\n") + 1
             pending = data[cut:]
             if len(pending) > MAX_LINE_BYTES:
-                raise FileFault(f"a line is longer than {MAX_LINE_BYTES // 2**20} MiB; check the line ends")
+                raise FileFault(f"has a line longer than {MAX_LINE_BYTES // 2**20} MiB; check the line ends")
             if cut:
                 block = TextBlock(data[:cut], number)
                 number += data.count(b"\n", 0, cut)

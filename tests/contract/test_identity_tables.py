@@ -10,43 +10,10 @@ import pytest
 from pipelines.feeds.contract import FEEDS
 from pipelines.identity import resolve
 from pipelines.settings import Settings
+from tests.support.raw_tables import IDENTITY_TABLES
 
-COLUMNS = {
-    "identities": {
-        "kind": "VARCHAR",
-        "channel": "VARCHAR",
-        "identity": "VARCHAR",
-        "customer_id": "VARCHAR",
-        "first_seen_at": "TIMESTAMP",
-        "last_seen_at": "TIMESTAMP",
-        "n_sources": "BIGINT",
-        "is_blocked": "BOOLEAN",
-        "reason": "VARCHAR",
-    },
-    "order_customers": {
-        "channel": "VARCHAR",
-        "order_id": "VARCHAR",
-        "customer_id": "VARCHAR",
-        "matched_by": "VARCHAR",
-    },
-    "merges": {
-        "event_id": "VARCHAR",
-        "at": "TIMESTAMP",
-        "kind": "VARCHAR",
-        "from_customer_id": "VARCHAR",
-        "into_customer_id": "VARCHAR",
-        "cause": "VARCHAR",
-        "evidence": "VARCHAR",
-    },
+COLUMNS = IDENTITY_TABLES | {
     "households": {"kind": "VARCHAR", "channel": "VARCHAR", "identity": "VARCHAR", "customer_id": "VARCHAR"},
-    "blocks": {
-        "customer_id": "VARCHAR",
-        "kind": "VARCHAR",
-        "channel": "VARCHAR",
-        "identity": "VARCHAR",
-        "block_rule": "VARCHAR",
-        "reason": "VARCHAR",
-    },
     "value_owners": {
         "kind": "VARCHAR",
         "channel": "VARCHAR",

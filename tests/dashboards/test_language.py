@@ -9,6 +9,8 @@ import pytest
 
 from dashboards.app import PAGES
 from dashboards.language import LANGUAGES, Language, definitions, words
+from pipelines.feeds.contract import FEEDS
+from pipelines.feeds.ladder import Ladder
 
 DASHBOARDS = Path(__file__).resolve().parents[2] / "dashboards"
 SOURCES = "\n".join(path.read_text(encoding="utf-8") for path in sorted(DASHBOARDS.rglob("*.py")))
@@ -90,3 +92,42 @@ def test_a_tooltip_links_to_the_metrics_place_on_the_page_of_definitions() -> No
 def test_a_coded_value_without_a_name_reads_as_itself() -> None:
     assert Language("en").name_of("run_states", "paused_by_hand") == "paused_by_hand"
     assert Language("en").name_of("run_states", None) == "none"
+
+
+def reasons_of_files() -> set[str]:
+    """What `FileFault` is raised with anywhere, its gaps filled."""
+    found = set()
+    for path in (DASHBOARDS.parent / "pipelines" / "feeds").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "FileFault":
+                (message,) = node.args
+                parts = message.values if isinstance(message, ast.JoinedStr) else [message]
+                words = [str(part.value) if isinstance(part, ast.Constant) else "32" for part in parts]
+                found.add(f"the file {''.join(words)}")
+    return found
+
+
+def test_every_reason_of_the_quarantine_has_chinese_words() -> None:
+    rows = {fault.reason for feed in FEEDS.values() for fault in Ladder(feed, ()).faults if fault.reason}
+    files = reasons_of_files()
+    assert len(rows) > 15
+    assert len(files) > 10
+    chinese = Language("zh")
+    assert [reason for reason in sorted(rows | files) if chinese.reason(reason) == reason] == []
+
+
+def test_every_reason_to_wait_has_chinese_words() -> None:
+    models = DASHBOARDS.parent / "dbt_project" / "models"
+    sql = "\n".join(
+        (models / path).read_text() for path in ("marts/waiting.sql", "intermediate/int_order_exceptions.sql")
+    )
+    reasons = set(re.findall(r"then '([^']+)'", sql)) | set(re.findall(r"'([^']+)' as reason", sql))
+    assert len(reasons) >= 4
+    assert [reason for reason in sorted(reasons) if Language("zh").reason(reason) == reason] == []
+
+
+def test_a_reason_keeps_what_it_names_and_english_stays_as_it_is() -> None:
+    reason = "the file lacks the column sku; every orders file needs it"
+    assert Language("zh").reason(reason) == "文件缺少列 sku；orders 的每个文件都必须有"
+    assert Language("en").reason(reason) == reason
+    assert Language("zh").reason("never heard of") == "never heard of"

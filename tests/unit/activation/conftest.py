@@ -259,6 +259,6 @@ class FakeDestination:
 def fake(world: World, monkeypatch: pytest.MonkeyPatch) -> FakeDestination:
     """Stands in place of the files destination."""
     destination = FakeDestination()
-    monkeypatch.setitem(registry.KINDS, "fake", lambda _settings, _entry: destination)
+    monkeypatch.setitem(registry.KINDS, "fake", lambda *_: destination)
     world.configure("destinations.yml", {"destinations": {"files": {"kind": "fake"}}})
     return destination

@@ -55,8 +55,8 @@ def fuse(world, monkeypatch):
     monkeypatch.setitem(
         registry.KINDS,
         "files",
-        lambda settings, entry: FilesDestination(
-            entry.name, settings.outbound / entry.name, entry.operations, batch_size=9
+        lambda name, operations, options, prefix: FilesDestination(
+            name, Path(options.settings["directory"]), operations, batch_size=9
         ),
     )
     return made

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import ConfigurationError
-from pipelines.settings import load_settings
+from pipelines.settings import load_settings, note_places, with_places_of_last_run
 
 
 def test_home_comes_from_argument_then_environment_then_data(tmp_path: Path) -> None:
@@ -37,3 +37,31 @@ def test_the_homes_own_reference_file_comes_before_the_packaged_one(tmp_path: Pa
     own.parent.mkdir()
     own.write_text("")
     assert settings.reference("segments.yml") == own
+
+
+def test_commands_that_are_not_told_use_the_places_of_the_last_run(tmp_path: Path) -> None:
+    home, landing = tmp_path / "home", tmp_path / "landing"
+    landing.mkdir()
+    config = tmp_path / "channels.yml"
+    config.write_text("channels: []")
+    note_places(load_settings(home, landing, config, environ={}))
+
+    later = with_places_of_last_run(load_settings(home, environ={}))
+    assert (later.landing, later.channels_file) == (landing, config)
+
+    other = tmp_path / "other"
+    other.mkdir()
+    assert with_places_of_last_run(load_settings(home, other, environ={})).landing == other
+
+    config.unlink()
+    assert with_places_of_last_run(load_settings(home, environ={})).channels_file is None
+
+    note_places(load_settings(home, environ={}))
+    assert with_places_of_last_run(load_settings(home, environ={})).landing == home / "landing"
+
+
+@pytest.mark.parametrize("noted", ["", "[]", "{}", '{"landing": 3, "channels_file": null}', "\xff"])
+def test_a_note_that_cannot_be_read_is_no_note(tmp_path: Path, noted: str) -> None:
+    (tmp_path / "last-run.json").write_text(noted, encoding="latin-1")
+    settings = load_settings(tmp_path, environ={})
+    assert with_places_of_last_run(settings) == settings

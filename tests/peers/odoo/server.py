@@ -1,0 +1,186 @@
+"""A running Odoo with point of sale, loyalty and stock, on 127.0.0.1, and a client of the tests' own for it.
+
+Belongs here: the template database, starting, stopping, resetting, the tests' calls. Does not belong here: what shops
+sell in it (shop). The client shares no line with the connector, so that one can't hide the other's faults.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from tests.peers.errors import CannotBeHadError
+from tests.peers.odoo.install import FOLDER, Installation, install
+from tests.peers.postgres import Postgres, free_port
+from tests.peers.postgres import install as install_postgres
+
+MODULES = "point_of_sale,loyalty,pos_loyalty,stock,account"
+_TEMPLATE = "template_till"
+_KEY = 'print("KEY=" + env["res.users.apikeys"].with_user(2).sudo()._generate(None, "tests", None)); env.cr.commit()'
+
+
+class Odoo:
+    """The server; a context manager. `reset` gives a fresh database in about a second."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self.installation: Installation = install()
+        self.postgres = postgres
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.database = ""
+        self._resets = 0
+        self._folder = Path(tempfile.mkdtemp(prefix="omnilake-odoo-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._key = self._template()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def reset(self) -> None:
+        """A database as it was just after installing, under a new name, since a server remembers names."""
+        if self.database:
+            self.postgres.drop(self.database)
+        self._resets += 1
+        self.database = f"till{self._resets}"
+        self.postgres.create(self.database, template=_TEMPLATE)
+
+    def start(self) -> None:
+        self.reset()
+        with (self._folder / "server.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                self._command("server", "--http-interface", "127.0.0.1", "--http-port", str(self.port)),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                env=self._environment(),
+            )  # fmt: skip
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                break
+            try:
+                if httpx.get(f"{self.url}/web/health", timeout=5, trust_env=False).status_code == 200:
+                    return
+            except httpx.HTTPError:
+                time.sleep(0.2)
+        self.stop()
+        raise CannotBeHadError(f"Odoo does not start: {self.log()[-300:]}")
+
+    def stop(self) -> None:
+        """End the server and whatever it started."""
+        if self._process is None:
+            return
+        for number, patience in ((signal.SIGTERM, 15), (signal.SIGKILL, 15)):
+            try:
+                os.killpg(self._process.pid, number)
+                self._process.wait(patience)
+                break
+            except ProcessLookupError:
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        self._process = None
+
+    def log(self) -> str:
+        return (self._folder / "server.log").read_text(errors="replace")
+
+    def client(self, key: str | None = None) -> OdooClient:
+        """A client with the administrator's key, or another one."""
+        return OdooClient(self.url, self.database, key or self._key)
+
+    def _template(self) -> str:
+        """Make the template database in this PostgreSQL, from a dump if there is one. The administrator's key."""
+        kept = self._kept()
+        key = kept.with_suffix(".key")
+        self.postgres.create(_TEMPLATE)
+        if not kept.exists():
+            self._odoo("server", "-d", _TEMPLATE, "-i", MODULES, "--stop-after-init", "--no-http")
+            answer = self._odoo("shell", "-d", _TEMPLATE, "--no-http", stdin=_KEY)
+            key.write_text(next(line for line in answer.splitlines() if line.startswith("KEY=")).removeprefix("KEY="))
+            key.chmod(0o600)
+            part = kept.with_suffix(".part")
+            self._postgres_program("pg_dump", "-Fc", "-Z1", "-f", part, self.postgres.url(_TEMPLATE))
+            part.rename(kept)
+        else:
+            self._postgres_program("pg_restore", "-j2", "-d", self.postgres.url(_TEMPLATE), kept)
+        return key.read_text().strip()
+
+    def _kept(self) -> Path:
+        made_of = f"{self.installation.version} {MODULES} {_KEY}"
+        return FOLDER / f"template-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}.dump"
+
+    def _postgres_program(self, name: str, *arguments: object) -> None:
+        program = install_postgres()["psql"].with_name(name)
+        done = subprocess.run([str(program), *map(str, arguments)], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise CannotBeHadError(f"{name} failed: {done.stderr.strip()[-300:]}")
+
+    def _odoo(self, *arguments: str, stdin: str = "") -> str:
+        done = subprocess.run(
+            self._command(*arguments), input=stdin, capture_output=True, text=True, check=False, timeout=900,
+            env=self._environment(),
+        )  # fmt: skip
+        if done.returncode:
+            raise CannotBeHadError(f"odoo {arguments[0]} failed: {done.stderr.strip()[-300:]}")
+        return done.stdout
+
+    def _command(self, command: str, *arguments: str) -> list[str]:
+        return [
+            str(self.installation.python), "-m", "odoo", command, "--config", str(self._configuration()), *arguments,
+        ]  # fmt: skip
+
+    def _configuration(self) -> Path:
+        path = self._folder / "odoo.conf"
+        path.write_text(
+            f"[options]\ndb_host = 127.0.0.1\ndb_port = {self.postgres.port}\ndb_user = {self.postgres.user}\n"
+            f"db_password = none\ndata_dir = {self._folder / 'data'}\nlist_db = False\nmax_cron_threads = 0\n"
+            "workers = 0\nlog_level = warn\n"
+        )
+        return path
+
+    def _environment(self) -> dict[str, str]:
+        return os.environ | {"PYTHONPATH": str(self.installation.source), "HOME": str(self._folder), "TZ": "UTC"}
+
+
+class OdooClient:
+    """Calls as a person with an API key makes them. An answer that is no success raises, with the server's words."""
+
+    def __init__(self, url: str, database: str, key: str) -> None:
+        self.key = key
+        self._http = httpx.Client(
+            base_url=url, timeout=120, trust_env=False,
+            headers={"Authorization": f"bearer {key}", "X-Odoo-Database": database},
+        )  # fmt: skip
+
+    def __call__(self, model: str, method: str, **arguments: Any) -> Any:
+        # Odoo's own numbers are floats: a till sends them so too.
+        content = json.dumps(arguments, default=float)
+        headers = {"Content-Type": "application/json"}
+        answer = self._http.post(f"/json/2/{model}/{method}", content=content, headers=headers)
+        if answer.status_code != 200:
+            raise AssertionError(f"{model}.{method} answered {answer.status_code}: {answer.text[:600]}")
+        return answer.json()
+
+    def create(self, model: str, **values: Any) -> int:
+        """One new record; its id."""
+        created: list[int] = self(model, "create", vals_list=[values])
+        return created[0]
+
+    def find(self, model: str, domain: list[Any], fields: list[str]) -> list[dict[str, Any]]:
+        """Records in the order of their ids, archived ones too."""
+        context = {"active_test": False}
+        found: list[dict[str, Any]] = self(
+            model, "search_read", domain=domain, fields=fields, order="id", context=context
+        )
+        return found
