@@ -22,6 +22,9 @@ FILES = "files"
 PULL_SETTINGS = frozenset({"since"})
 """Settings of a channel that belong to the pull itself, so that no platform needs to know them."""
 
+SERVE_SECRETS = frozenset({"lookup_key_env"})
+"""Secrets of a channel that belong to `omnilake serve`: neither a platform nor a pull asks for them."""
+
 KINDS: dict[str, Callable[[Options], Connector]] = {}
 
 
@@ -67,7 +70,7 @@ def channel_options(channels: Channels, channel: str, environ: Mapping[str, str]
 def _secrets(channels: Channels, channel: Channel, environ: Mapping[str, str]) -> dict[str, str]:
     secrets = {}
     for name, variable in channel.settings.items():
-        if not name.endswith("_env"):
+        if not name.endswith("_env") or name in SERVE_SECRETS:
             continue
         where = f"{channels.path}: channel {channel.id!r} has {name}"
         if not _is_variable(variable):
