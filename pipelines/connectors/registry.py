@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipelines.channels import Channels
-from pipelines.connectors import vendure
+from pipelines.connectors import shopify, vendure
 from pipelines.connectors.options import read_secrets
 from pipelines.connectors.protocol import Connector, Options
 from pipelines.errors import ConfigurationError
@@ -26,7 +26,10 @@ PULL_SETTINGS = frozenset({"since"})
 SERVE_SECRETS = frozenset({"lookup_key_env"})
 """Secrets of a channel that belong to `omnilake serve`: neither a platform nor a pull asks for them."""
 
-KINDS: dict[str, Callable[[Options], Connector]] = {"vendure": vendure.connect}
+KINDS: dict[str, Callable[[Options], Connector]] = {
+    "shopify": shopify.connect,
+    "vendure": vendure.connect,
+}
 
 
 def load_connectors(

@@ -25,13 +25,14 @@ from pipelines.destinations.protocol import (
     Tag,
     TagChange,
 )
+from tests.support import served_destinations
 
 
 def files(folder: Path) -> Destination:
     return FilesDestination("files", folder / "outbound", list(Operation))
 
 
-DESTINATIONS: list[Callable[[Path], Destination]] = [files]
+DESTINATIONS: list[Callable[[Path], Destination]] = [files, served_destinations.shopify_shop]
 
 
 @pytest.fixture(params=DESTINATIONS, ids=lambda make: make.__name__)

@@ -31,7 +31,11 @@ def order(sale: Mapping[str, Any]) -> dict[str, Any]:
     """A sale as a row of the landing contract; what the contract doesn't know goes along and is reported as drift."""
     row = {COLUMNS.get(name, name): value for name, value in sale.items() if name not in ("state", "buyer", "items")}
     buyer, state = sale.get("buyer") or {}, sale.get("state")
-    row |= {"status": STATUSES.get(str(state), state), "member_id": buyer.get("ref"), "guest_phone": buyer.get("mobile")}
+    row |= {
+        "status": STATUSES.get(str(state), state),
+        "member_id": buyer.get("ref"),
+        "guest_phone": buyer.get("mobile"),
+    }
     row["lines"] = [{LINE_COLUMNS.get(k, k): v for k, v in item.items()} for item in sale.get("items") or []]
     return row
 
