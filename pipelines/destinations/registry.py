@@ -20,7 +20,7 @@ from pipelines.channels import load_channels
 from pipelines.connectors.options import read_secrets
 from pipelines.connectors.protocol import Options
 from pipelines.connectors.registry import channel_options
-from pipelines.destinations import files
+from pipelines.destinations import files, shopify, vendure
 from pipelines.destinations.protocol import Destination, Operation
 from pipelines.errors import ConfigurationError
 from pipelines.settings import Settings
@@ -37,7 +37,11 @@ Connect = Callable[[str, Iterable[Operation], Options, str], Destination]
 """connect(name, operations, options, prefix): a destination, without a call to it. Raises ConfigurationError naming
 the setting and the remedy; a setting it doesn't know is an error too."""
 
-KINDS: dict[str, Connect] = {"files": files.connect}
+KINDS: dict[str, Connect] = {
+    "files": files.connect,
+    "shopify": shopify.connect,
+    "vendure": vendure.connect,
+}
 
 _GENERIC = ("files",)
 """Kinds that are no platform, so that what a channel says of its own platform is nothing to them."""

@@ -1,0 +1,41 @@
+"""Destinations on the small servers of tests/support, for the contract test: one server a test, the same one each time
+that the test connects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pipelines.destinations import shopify
+from pipelines.destinations.protocol import Destination, Operation
+from tests.support.platform_server import PlatformServer
+from tests.support.shopify_server import ShopifyServer
+
+PREFIX = "omnilake:"
+
+_running: dict[Path, PlatformServer] = {}
+
+
+def _server(folder: Path, make: Callable[[], PlatformServer]) -> PlatformServer:
+    """The server of the test that has this folder; those of earlier tests end."""
+    if folder not in _running:
+        while _running:
+            _running.popitem()[1].__exit__()
+        _running[folder] = make().__enter__()
+    return _running[folder]
+
+
+def _known() -> list[str]:
+    """The addresses that the contract test uses."""
+    return [f"c{number}" for number in range(20)]
+
+
+def shopify_shop(folder: Path) -> Destination:
+    def make() -> ShopifyServer:
+        server = ShopifyServer()
+        for number in _known():
+            server.add_customer(number)
+        return server
+
+    server = _server(folder, make)
+    return shopify.connect("shopify", list(Operation), server.options(), PREFIX)
