@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipelines.channels import Channels
-from pipelines.connectors import shopify
+from pipelines.connectors import odoo, shopify
 from pipelines.connectors.options import read_secrets
 from pipelines.connectors.protocol import Connector, Options
 from pipelines.errors import ConfigurationError
@@ -24,6 +24,7 @@ PULL_SETTINGS = frozenset({"since"})
 """Settings of a channel that belong to the pull itself, so that no platform needs to know them."""
 
 KINDS: dict[str, Callable[[Options], Connector]] = {
+    "odoo": odoo.connect,
     "shopify": shopify.connect,
 }
 
