@@ -24,7 +24,7 @@ from pipelines.connectors.protocol import (
     Page,
     WebhookEvent,
 )
-from pipelines.connectors.vendure_api import LARGEST_PAGE, Node, VendureApi, api_time, instant, open_api
+from pipelines.connectors.vendure_api import LARGEST_PAGE, Node, VendureApi, api_time, instant, is_id, open_api
 from pipelines.connectors.vendure_rows import (
     Row,
     coupon_row,
@@ -179,7 +179,8 @@ class VendureConnector:
             "orders": (documents.ORDERS, self._order_rows, _ORDERS_A_PAGE),
             "products": (documents.VARIANTS, self._variants, _VARIANTS_A_PAGE),
         }[feed]
-        batches = (source_ids[start : start + size] for start in range(0, len(source_ids), size))
+        known = [source_id for source_id in source_ids if is_id(source_id)]
+        batches = (known[start : start + size] for start in range(0, len(known), size))
         return _joined(
             translate(self._list(document, {"take": size, "filter": {"id": {"in": list(batch)}}})) for batch in batches
         )
