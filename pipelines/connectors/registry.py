@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipelines.channels import Channels
-from pipelines.connectors import shopify, vendure
+from pipelines.connectors import odoo, shopify, vendure
 from pipelines.connectors.options import read_secrets
 from pipelines.connectors.protocol import Connector, Options
 from pipelines.errors import ConfigurationError
@@ -27,6 +27,7 @@ SERVE_SECRETS = frozenset({"lookup_key_env"})
 """Secrets of a channel that belong to `omnilake serve`: neither a platform nor a pull asks for them."""
 
 KINDS: dict[str, Callable[[Options], Connector]] = {
+    "odoo": odoo.connect,
     "shopify": shopify.connect,
     "vendure": vendure.connect,
 }
