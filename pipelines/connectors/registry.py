@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipelines.channels import Channels
-from pipelines.connectors import shopify
+from pipelines.connectors import shopify, woocommerce
 from pipelines.connectors.options import read_secrets
 from pipelines.connectors.protocol import Connector, Options
 from pipelines.errors import ConfigurationError
@@ -25,6 +25,7 @@ PULL_SETTINGS = frozenset({"since"})
 
 KINDS: dict[str, Callable[[Options], Connector]] = {
     "shopify": shopify.connect,
+    "woocommerce": woocommerce.connect,
 }
 
 

@@ -21,8 +21,9 @@ from pipelines.http import CredentialsError, RefusedError, exact_json, waiting
 from tests.support.corner_server import CornerServer
 from tests.support.platform_server import Fault, PlatformServer
 from tests.support.shopify_server import ShopifyServer
+from tests.support.woocommerce_server import WooCommerceServer
 
-SERVERS: list[type[PlatformServer]] = [CornerServer, ShopifyServer]
+SERVERS: list[type[PlatformServer]] = [CornerServer, ShopifyServer, WooCommerceServer]
 
 NOW = datetime(2026, 3, 31, 4, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
