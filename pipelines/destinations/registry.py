@@ -20,7 +20,7 @@ from pipelines.channels import load_channels
 from pipelines.connectors.options import read_secrets
 from pipelines.connectors.protocol import Options
 from pipelines.connectors.registry import channel_options
-from pipelines.destinations import files, odoo, shopify, vendure
+from pipelines.destinations import files, odoo, shopify, vendure, woocommerce
 from pipelines.destinations.protocol import Destination, Operation
 from pipelines.errors import ConfigurationError
 from pipelines.settings import Settings
@@ -42,6 +42,7 @@ KINDS: dict[str, Connect] = {
     "odoo": odoo.connect,
     "shopify": shopify.connect,
     "vendure": vendure.connect,
+    "woocommerce": woocommerce.connect,
 }
 
 _GENERIC = ("files",)

@@ -22,11 +22,13 @@ from tests.support.corner_server import CornerServer
 from tests.support.mall_server import MallServer
 from tests.support.platform_server import Fault, PlatformServer
 from tests.support.shopify_server import ShopifyServer
+from tests.support.woocommerce_server import WooCommerceServer
 
 SERVERS: list[type[PlatformServer]] = [
     CornerServer,
     ShopifyServer,
     MallServer,
+    WooCommerceServer,
 ]
 
 NOW = datetime(2026, 3, 31, 4, 0, tzinfo=UTC)

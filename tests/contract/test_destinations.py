@@ -51,6 +51,10 @@ DESTINATIONS: list[Callable[[Path], Destination]] = [
     files,
     served_destinations.shopify_shop,
     mall,
+DESTINATIONS: list[Callable[[Path], Destination]] = [
+    files,
+    served_destinations.shopify_shop,
+    served_destinations.woocommerce_shop,
 ]
 
 

@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pipelines.destinations import shopify
+from pipelines.destinations import shopify, woocommerce
 from pipelines.destinations.protocol import Destination, Operation
 from tests.support.platform_server import PlatformServer
 from tests.support.shopify_server import ShopifyServer
+from tests.support.woocommerce_server import WooCommerceServer
 
 PREFIX = "omnilake:"
 
@@ -39,3 +40,14 @@ def shopify_shop(folder: Path) -> Destination:
 
     server = _server(folder, make)
     return shopify.connect("shopify", list(Operation), server.options(), PREFIX)
+
+
+def woocommerce_shop(folder: Path) -> Destination:
+    def make() -> WooCommerceServer:
+        server = WooCommerceServer()
+        for number in _known():
+            server.add_customer(number)
+        return server
+
+    server = _server(folder, make)
+    return woocommerce.connect("woocommerce", list(Operation), server.options(), PREFIX)
