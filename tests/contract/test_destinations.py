@@ -49,10 +49,7 @@ def mall(folder: Path) -> Destination:
 
 DESTINATIONS: list[Callable[[Path], Destination]] = [
     files,
-    served_destinations.shopify_shop,
     mall,
-DESTINATIONS: list[Callable[[Path], Destination]] = [
-    files,
     served_destinations.shopify_shop,
     served_destinations.woocommerce_shop,
 ]
