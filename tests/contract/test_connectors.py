@@ -21,8 +21,9 @@ from pipelines.http import CredentialsError, RefusedError, exact_json, waiting
 from tests.support.corner_server import CornerServer
 from tests.support.platform_server import Fault, PlatformServer
 from tests.support.shopify_server import ShopifyServer
+from tests.support.till_server import TillServer
 
-SERVERS: list[type[PlatformServer]] = [CornerServer, ShopifyServer]
+SERVERS: list[type[PlatformServer]] = [CornerServer, ShopifyServer, TillServer]
 
 NOW = datetime(2026, 3, 31, 4, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

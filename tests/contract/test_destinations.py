@@ -32,7 +32,11 @@ def files(folder: Path) -> Destination:
     return FilesDestination("files", folder / "outbound", list(Operation))
 
 
-DESTINATIONS: list[Callable[[Path], Destination]] = [files, served_destinations.shopify_shop]
+DESTINATIONS: list[Callable[[Path], Destination]] = [
+    files,
+    served_destinations.odoo_till,
+    served_destinations.shopify_shop,
+]
 
 
 @pytest.fixture(params=DESTINATIONS, ids=lambda make: make.__name__)
