@@ -22,6 +22,7 @@ from tests.support.corner_server import CornerServer
 from tests.support.mall_server import MallServer
 from tests.support.platform_server import Fault, PlatformServer
 from tests.support.shopify_server import ShopifyServer
+from tests.support.till_server import TillServer
 from tests.support.woocommerce_server import WooCommerceServer
 
 SERVERS: list[type[PlatformServer]] = [
@@ -29,6 +30,7 @@ SERVERS: list[type[PlatformServer]] = [
     ShopifyServer,
     MallServer,
     WooCommerceServer,
+    TillServer,
 ]
 
 NOW = datetime(2026, 3, 31, 4, 0, tzinfo=UTC)
