@@ -56,6 +56,7 @@ def append(settings: Settings, channel: str, events: Sequence[WebhookEvent]) -> 
     received_at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
     lines = b"".join(_line(event, received_at) for event in events)
     folder = inbox_folder(settings, channel)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with locked(folder):
         if append_lines(folder / _GROWING, lines) >= SEAL_BYTES:
             _seal(folder)

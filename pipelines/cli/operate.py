@@ -1,4 +1,4 @@
-"""Commands for whoever is on call: push, status, doctor, dashboard, dagster, bench."""
+"""Commands for whoever is on call: push, status, doctor, dashboard, serve, dagster, bench."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 import click
 
-from pipelines.cli.base import HomeCommand, chosen_settings, plain, print_dicts, progress
+from pipelines.cli.base import HomeCommand, chosen_settings, plain, print_dicts, progress, say
 from pipelines.errors import TransientError
 
 PORT = click.IntRange(1, 65535)
@@ -86,3 +86,20 @@ def bench(orders: int) -> None:
     from pipelines.bench import run_bench
 
     click.echo(json.dumps(plain(run_bench(chosen_settings(), orders, progress=progress())), indent=2))
+
+
+@click.command(cls=HomeCommand)
+@click.option("--port", type=PORT, default=8000, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; TLS is the reverse proxy's.")
+@click.option("--landing", metavar="LANDING", help="The landing folder [default: HOME/landing].")
+@click.option("--config", metavar="CHANNELS_YML", help="channels.yml [default: HOME/reference/channels.yml].")
+@click.option(
+    "--max-body", type=click.IntRange(min=1000), default=2_000_000, show_default=True, help="Bytes a webhook."
+)
+@click.option("--rate", type=click.IntRange(min=1), default=200, show_default=True, help="Look-ups a second and key.")
+def serve(port: int, host: str, landing: str | None, config: str | None, max_body: int, rate: int) -> None:
+    """Take webhooks and answer look-ups, until it is stopped."""
+    from pipelines.serve.server import Options
+    from pipelines.serve.server import serve as run_server
+
+    run_server(chosen_settings(landing, config), Options(host, port, max_body, rate), say)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipelines.channels import Channels
-from pipelines.connectors import shopify, woocommerce
+from pipelines.connectors import odoo, shopify, vendure, woocommerce
 from pipelines.connectors.options import read_secrets
 from pipelines.connectors.protocol import Connector, Options
 from pipelines.errors import ConfigurationError
@@ -23,8 +23,13 @@ FILES = "files"
 PULL_SETTINGS = frozenset({"since"})
 """Settings of a channel that belong to the pull itself, so that no platform needs to know them."""
 
+SERVE_SECRETS = frozenset({"lookup_key_env"})
+"""Secrets of a channel that belong to `omnilake serve`: neither a platform nor a pull asks for them."""
+
 KINDS: dict[str, Callable[[Options], Connector]] = {
+    "odoo": odoo.connect,
     "shopify": shopify.connect,
+    "vendure": vendure.connect,
     "woocommerce": woocommerce.connect,
 }
 
@@ -65,5 +70,6 @@ def channel_options(channels: Channels, channel: str, environ: Mapping[str, str]
     }
     if isinstance(settings.get("ca_file"), str):
         settings["ca_file"] = str(channels.path.parent / Path(settings["ca_file"]).expanduser())
+    secrets = {name: value for name, value in entry.settings.items() if name not in SERVE_SECRETS}
     where = f"{channels.path}: channel {channel!r}"
-    return Options(channel, settings, read_secrets(where, entry.settings, os.environ if environ is None else environ))
+    return Options(channel, settings, read_secrets(where, secrets, os.environ if environ is None else environ))

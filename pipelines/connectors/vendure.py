@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,7 +25,7 @@ from pipelines.connectors.protocol import (
     Page,
     WebhookEvent,
 )
-from pipelines.connectors.vendure_api import LARGEST_PAGE, Node, VendureApi, api_time, instant, open_api
+from pipelines.connectors.vendure_api import LARGEST_PAGE, Node, VendureApi, api_time, instant, is_id, open_api
 from pipelines.connectors.vendure_rows import (
     Row,
     coupon_row,
@@ -35,6 +36,7 @@ from pipelines.connectors.vendure_rows import (
     variant_rows,
 )
 from pipelines.connectors.vendure_walk import Walk
+from pipelines.errors import ConfigurationError
 from pipelines.http import quick_calls
 
 _ORDERS_A_PAGE = 100
@@ -51,27 +53,42 @@ def connect(options: Options) -> VendureConnector:
     """The connector of a channel. Raises ConfigurationError naming the channel, the setting and the remedy.
 
     Settings beside those of `open_api`: stores (mapping of stock location id to store id), lookback_days (how long an
-    order is watched for what moves none of its times), webhook_secret_env.
+    order is watched for what moves none of its times), consent_field (boolean custom field of the customer: may be sent
+    advertisements), webhook_secret_env.
     """
     read = SettingsReader(options)
     api = open_api(read)
     stores = {str(location): str(store) for location, store in read.mapping("stores").items()}
     lookback = timedelta(days=read.whole("lookback_days", 60, most=3650))
+    consent_field = read.text("consent_field", None)
     secret = read.secret("webhook_secret", None)
     read.end()
-    return VendureConnector(options.channel, api, stores, lookback, secret)
+    if consent_field is not None and not re.fullmatch(r"[A-Za-z]\w*", consent_field):
+        raise ConfigurationError(
+            f"channels.yml: channel {options.channel!r} has an unusable consent_field; give the name of a boolean "
+            "custom field of the customer."
+        )
+    return VendureConnector(options.channel, api, stores, lookback, consent_field, secret)
 
 
 class VendureConnector:
     """One Vendure channel. See `pipelines.connectors.protocol.Connector`."""
 
     def __init__(
-        self, channel: str, api: VendureApi, stores: Mapping[str, str], lookback: timedelta, webhook_secret: str | None
+        self,
+        channel: str,
+        api: VendureApi,
+        stores: Mapping[str, str],
+        lookback: timedelta,
+        consent_field: str | None,
+        webhook_secret: str | None,
     ) -> None:
         self.channel = channel
         self._api = api
         self._stores = stores
         self._lookback = lookback
+        self._consent_field = consent_field
+        self._customers = documents.customers(consent_field)
         self._webhook_secret = webhook_secret
 
     def capabilities(self) -> Capabilities:
@@ -96,7 +113,7 @@ class VendureConnector:
         match feed:
             case "members":
                 walk = Walk("updatedAt", since, until, LARGEST_PAGE, {})
-                yield from self._pages(walk, documents.CUSTOMERS, self._members, state)
+                yield from self._pages(walk, self._customers, self._members, state)
             case "orders":
                 yield from self._orders(since, until, state)
             case "products":
@@ -175,11 +192,12 @@ class VendureConnector:
         if feed not in _FETCHES:
             raise ValueError(f"Vendure can't fetch records of {feed!r}")
         document, translate, size = {
-            "members": (documents.CUSTOMERS, self._members, LARGEST_PAGE),
+            "members": (self._customers, self._members, LARGEST_PAGE),
             "orders": (documents.ORDERS, self._order_rows, _ORDERS_A_PAGE),
             "products": (documents.VARIANTS, self._variants, _VARIANTS_A_PAGE),
         }[feed]
-        batches = (source_ids[start : start + size] for start in range(0, len(source_ids), size))
+        known = [source_id for source_id in source_ids if is_id(source_id)]
+        batches = (known[start : start + size] for start in range(0, len(known), size))
         return _joined(
             translate(self._list(document, {"take": size, "filter": {"id": {"in": list(batch)}}})) for batch in batches
         )
@@ -197,7 +215,11 @@ class VendureConnector:
 
     def _members(self, nodes: Sequence[Node]) -> Rows:
         return _joined(
-            _translated("members", lambda node: {"members": [row] if (row := member_row(node)) else []}, node)
+            _translated(
+                "members",
+                lambda node: {"members": [row] if (row := member_row(node, self._consent_field)) else []},
+                node,
+            )
             for node in nodes
         )
 

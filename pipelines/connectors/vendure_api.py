@@ -6,6 +6,7 @@ written.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ Node = Mapping[str, Any]
 LARGEST_PAGE = 1000
 """The server's `adminListQueryLimit` unless it was configured otherwise."""
 
+_LARGEST_ID = 2**31 - 1
 _NO_ACCESS = {"FORBIDDEN", "UNAUTHORIZED", "UNAUTHENTICATED"}
 _BUSY = {"TOO_MANY_REQUESTS", "RATE_LIMITED", "THROTTLED"}
 _REFUSALS = {
@@ -53,13 +55,19 @@ class VendureApi:
     def query(self, document: str, **variables: Any) -> Mapping[str, Any]:
         """The data of a query, which may be repeated; never partial: an answer with errors is an error."""
         body = {"query": document, "variables": variables}
-        data: Mapping[str, Any] = self._http.read("POST", self._path, json=body, check=_whole).json()["data"]
+        try:
+            data: Mapping[str, Any] = self._http.read("POST", self._path, json=body, check=_whole).json()["data"]
+        except RefusedError as error:
+            raise _explained(error) from None
         return data
 
     def change(self, document: str, **variables: Any) -> Answer:
         """One attempt at a mutation. Errors of its fields are told, not raised: their neighbours went through."""
         body = {"query": document, "variables": variables}
-        answer = self._http.effect("POST", self._path, json=body, check=_admitted).json()
+        try:
+            answer = self._http.effect("POST", self._path, json=body, check=_admitted).json()
+        except RefusedError as error:
+            raise _explained(error) from None
         return Answer(answer.get("data") or {}, _codes(answer))
 
     def money_digits(self) -> int:
@@ -101,6 +109,16 @@ def open_api(read: SettingsReader) -> VendureApi:
         return Token(token)
 
     return VendureApi(Http(url, headers=headers, auth=TokenAuth(login), secrets=[password], ca_file=ca_file), path)
+
+
+def _explained(error: RefusedError) -> RefusedError:
+    if error.status != 400:
+        return error
+    return RefusedError(
+        f"{error} Vendure answers so where a field is missing: add the custom fields of docs/platforms/vendure.md, and "
+        "use Vendure 3.7 or later.",
+        status=400,
+    )
 
 
 def _whole(reply: Reply) -> None:
@@ -148,6 +166,12 @@ def minor(amount: Decimal, digits: int) -> int:
     if value != value.to_integral_value():
         raise ValueError(f"the amount has more than {digits} decimals")
     return int(value)
+
+
+def is_id(text: str) -> bool:
+    """Whether a text can be a record's id: a keyed token, or a number beyond the database's, makes a whole query
+    fail."""
+    return bool(re.fullmatch(r"[0-9A-Za-z-]{1,64}", text)) and not (text.isdigit() and int(text) > _LARGEST_ID)
 
 
 def instant(text: str) -> datetime:

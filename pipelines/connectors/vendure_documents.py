@@ -55,7 +55,12 @@ def _listing(field: str, options: str, selection: str) -> str:
     return f"query ($options: {options}) {{ {field}(options: $options) {{ items {{ {selection} }} }} }}"
 
 
-CUSTOMERS = _listing("customers", "CustomerListOptions", _CUSTOMER)
+def customers(consent_field: str | None) -> str:
+    """Customers, with the custom field that says whether they may be sent advertisements, if there is one."""
+    custom = f"customFields {{ {consent_field} }}" if consent_field else ""
+    return _listing("customers", "CustomerListOptions", _CUSTOMER + custom)
+
+
 ORDERS = _listing("orders", "OrderListOptions", _ORDER)
 ORDER_MOMENTS = _listing("orders", "OrderListOptions", _MOMENTS)
 PROMOTIONS = _listing("promotions", "PromotionListOptions", _PROMOTION)

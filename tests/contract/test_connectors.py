@@ -19,11 +19,17 @@ from pipelines.errors import ConfigurationError, OmnilakeError
 from pipelines.feeds.contract import FEEDS
 from pipelines.http import CredentialsError, RefusedError, exact_json, waiting
 from tests.support.corner_server import CornerServer
+from tests.support.mall_server import MallServer
 from tests.support.platform_server import Fault, PlatformServer
 from tests.support.shopify_server import ShopifyServer
 from tests.support.woocommerce_server import WooCommerceServer
 
-SERVERS: list[type[PlatformServer]] = [CornerServer, ShopifyServer, WooCommerceServer]
+SERVERS: list[type[PlatformServer]] = [
+    CornerServer,
+    ShopifyServer,
+    MallServer,
+    WooCommerceServer,
+]
 
 NOW = datetime(2026, 3, 31, 4, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pipelines.destinations import vendure
 from pipelines.destinations.files import FilesDestination
 from pipelines.destinations.protocol import (
     CouponIssue,
@@ -26,23 +28,39 @@ from pipelines.destinations.protocol import (
     TagChange,
 )
 from tests.support import served_destinations
+from tests.support.mall_server import PASSWORD, MallServer
 
 
 def files(folder: Path) -> Destination:
     return FilesDestination("files", folder / "outbound", list(Operation))
 
 
+_MALLS: dict[Path, MallServer] = {}
+
+
+def mall(folder: Path) -> Destination:
+    if folder not in _MALLS:
+        _MALLS[folder] = MallServer().__enter__()
+        for number in range(20):
+            _MALLS[folder].person(f"c{number}")
+    options = _MALLS[folder].options()
+    return vendure.connect("mall", list(Operation), replace(options, secrets={"password": PASSWORD}), "omnilake:")
+
+
 DESTINATIONS: list[Callable[[Path], Destination]] = [
     files,
+    mall,
     served_destinations.shopify_shop,
     served_destinations.woocommerce_shop,
 ]
 
 
 @pytest.fixture(params=DESTINATIONS, ids=lambda make: make.__name__)
-def make_destination(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Destination]:
+def make_destination(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Destination]]:
     """Connects to the same place each time, as a process that starts again does."""
-    return lambda: request.param(tmp_path)
+    yield lambda: request.param(tmp_path)
+    if running := _MALLS.pop(tmp_path, None):
+        running.__exit__()
 
 
 def records(operation: Operation, numbers: range) -> list[Any]:
