@@ -20,10 +20,10 @@ from pydantic import BaseModel, Field
 
 from pipelines import inbox
 from pipelines.connectors.protocol import BadSignatureError, WebhookEvent
+from pipelines.doors import SIGNATURE_HEADER, Door
 from pipelines.feeds import hooks
 from pipelines.feeds.contract import FEEDS
 from pipelines.serve.bodies import read_body
-from pipelines.serve.doors import SIGNATURE_HEADER, Door
 from pipelines.serve.group_commit import GroupCommit
 from pipelines.serve.problems import ProblemError, describe
 from pipelines.settings import Settings

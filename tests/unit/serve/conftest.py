@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from pipelines.connectors.protocol import BadSignatureError, Capabilities, Check, Page, WebhookEvent
+from pipelines.doors import Door
 from pipelines.keys import Keys, ensure_keys
 from pipelines.serve.app import create_app
-from pipelines.serve.doors import Door
 from pipelines.serve.reader import SnapshotReader
 from pipelines.settings import Settings
 
