@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipelines.channels import Channels
-from pipelines.connectors import odoo, shopify, vendure, woocommerce
+from pipelines.connectors import odoo, shopify, vendure, woocommerce, youzan
 from pipelines.connectors.options import read_secrets
 from pipelines.connectors.protocol import Connector, Options
 from pipelines.errors import ConfigurationError
@@ -31,6 +31,7 @@ KINDS: dict[str, Callable[[Options], Connector]] = {
     "shopify": shopify.connect,
     "vendure": vendure.connect,
     "woocommerce": woocommerce.connect,
+    "youzan": youzan.connect,
 }
 
 

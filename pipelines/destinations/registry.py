@@ -20,7 +20,7 @@ from pipelines.channels import load_channels
 from pipelines.connectors.options import read_secrets
 from pipelines.connectors.protocol import Options
 from pipelines.connectors.registry import channel_options
-from pipelines.destinations import files, odoo, shopify, vendure, woocommerce
+from pipelines.destinations import files, odoo, shopify, vendure, woocommerce, youzan
 from pipelines.destinations.protocol import Destination, Operation
 from pipelines.errors import ConfigurationError
 from pipelines.settings import Settings
@@ -43,6 +43,7 @@ KINDS: dict[str, Connect] = {
     "shopify": shopify.connect,
     "vendure": vendure.connect,
     "woocommerce": woocommerce.connect,
+    "youzan": youzan.connect,
 }
 
 _GENERIC = ("files",)

@@ -52,6 +52,7 @@ DESTINATIONS: list[Callable[[Path], Destination]] = [
     mall,
     served_destinations.shopify_shop,
     served_destinations.woocommerce_shop,
+    served_destinations.youzan_shop,
 ]
 
 

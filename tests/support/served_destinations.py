@@ -4,13 +4,17 @@ that the test connects."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
-from pipelines.destinations import shopify, woocommerce
+from pipelines.connectors import youzan_api
+from pipelines.destinations import shopify, woocommerce, youzan
 from pipelines.destinations.protocol import Destination, Operation
 from tests.support.platform_server import PlatformServer
 from tests.support.shopify_server import ShopifyServer
 from tests.support.woocommerce_server import WooCommerceServer
+from tests.support.youzan_server import YouzanServer
 
 PREFIX = "omnilake:"
 
@@ -51,3 +55,16 @@ def woocommerce_shop(folder: Path) -> Destination:
 
     server = _server(folder, make)
     return woocommerce.connect("woocommerce", list(Operation), server.options(), PREFIX)
+
+
+def youzan_shop(folder: Path) -> Destination:
+    def make() -> YouzanServer:
+        server = YouzanServer()
+        for open_id in _known():
+            server.add_customer(open_id)
+        return server
+
+    options = _server(folder, make).options()
+    settings = {**options.settings, "activities": {"recall": 555}}
+    with mock.patch.object(youzan_api, "TAG_CALLS_PER_SECOND", 10_000):
+        return youzan.connect("youzan", list(Operation), replace(options, settings=settings), PREFIX)
