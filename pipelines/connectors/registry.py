@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipelines.channels import Channels
-from pipelines.connectors import odoo, shopify, vendure, woocommerce, youzan
+from pipelines.connectors import odoo, shopify, vendure, wechat, woocommerce, youzan
 from pipelines.connectors.options import read_secrets
 from pipelines.connectors.protocol import Connector, Options
 from pipelines.errors import ConfigurationError
@@ -30,6 +30,7 @@ KINDS: dict[str, Callable[[Options], Connector]] = {
     "odoo": odoo.connect,
     "shopify": shopify.connect,
     "vendure": vendure.connect,
+    "wechat": wechat.connect,
     "woocommerce": woocommerce.connect,
     "youzan": youzan.connect,
 }

@@ -51,6 +51,7 @@ DESTINATIONS: list[Callable[[Path], Destination]] = [
     files,
     mall,
     served_destinations.shopify_shop,
+    served_destinations.wechat_account,
     served_destinations.woocommerce_shop,
     served_destinations.youzan_shop,
 ]

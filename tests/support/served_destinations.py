@@ -9,10 +9,11 @@ from pathlib import Path
 from unittest import mock
 
 from pipelines.connectors import youzan_api
-from pipelines.destinations import shopify, woocommerce, youzan
+from pipelines.destinations import shopify, wechat, woocommerce, youzan
 from pipelines.destinations.protocol import Destination, Operation
 from tests.support.platform_server import PlatformServer
 from tests.support.shopify_server import ShopifyServer
+from tests.support.wechat_server import WeChatServer
 from tests.support.woocommerce_server import WooCommerceServer
 from tests.support.youzan_server import YouzanServer
 
@@ -68,3 +69,14 @@ def youzan_shop(folder: Path) -> Destination:
     settings = {**options.settings, "activities": {"recall": 555}}
     with mock.patch.object(youzan_api, "TAG_CALLS_PER_SECOND", 10_000):
         return youzan.connect("youzan", list(Operation), replace(options, settings=settings), PREFIX)
+
+
+def wechat_account(folder: Path) -> Destination:
+    def make() -> WeChatServer:
+        server = WeChatServer()
+        for openid in _known():
+            server.add_follower(openid)
+        return server
+
+    server = _server(folder, make)
+    return wechat.connect("wechat", list(Operation), server.options(), PREFIX)
