@@ -20,7 +20,7 @@ from pipelines.channels import load_channels
 from pipelines.connectors.options import read_secrets
 from pipelines.connectors.protocol import Options
 from pipelines.connectors.registry import channel_options
-from pipelines.destinations import files, shopify, vendure
+from pipelines.destinations import files, odoo, shopify, vendure, wechat, woocommerce, youzan
 from pipelines.destinations.protocol import Destination, Operation
 from pipelines.errors import ConfigurationError
 from pipelines.settings import Settings
@@ -39,8 +39,12 @@ the setting and the remedy; a setting it doesn't know is an error too."""
 
 KINDS: dict[str, Connect] = {
     "files": files.connect,
+    "odoo": odoo.connect,
     "shopify": shopify.connect,
     "vendure": vendure.connect,
+    "wechat": wechat.connect,
+    "woocommerce": woocommerce.connect,
+    "youzan": youzan.connect,
 }
 
 _GENERIC = ("files",)

@@ -49,8 +49,12 @@ def mall(folder: Path) -> Destination:
 
 DESTINATIONS: list[Callable[[Path], Destination]] = [
     files,
-    served_destinations.shopify_shop,
     mall,
+    served_destinations.odoo_till,
+    served_destinations.shopify_shop,
+    served_destinations.wechat_account,
+    served_destinations.woocommerce_shop,
+    served_destinations.youzan_shop,
 ]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.peers.errors import CannotBeHadError
+from tests.peers.odoo.server import Odoo
 from tests.peers.postgres import Postgres
 from tests.peers.vendure_server import Vendure
 
@@ -30,3 +31,15 @@ def vendure(postgres: Postgres) -> Iterator[Vendure]:
         pytest.skip(str(error))
     with server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def odoo(postgres: Postgres) -> Iterator[Odoo]:
+    """One till server for the session; `reset` gives a fresh database."""
+    try:
+        server = Odoo(postgres)
+        server.start()
+    except CannotBeHadError as error:
+        pytest.skip(str(error))
+    yield server
+    server.stop()
