@@ -107,7 +107,7 @@ class Http:
         self._timeout = timeout
         self._rate = rate
         self._attempts = attempts
-        self._wait = tenacity.wait_exponential_jitter(initial=backoff, max=60 * backoff, jitter=backoff / 2)
+        self._wait = tenacity.wait_exponential(backoff, max=60 * backoff) + tenacity.wait_random(0, backoff / 2)
         self._sleep = sleep
         silence_libraries()
         self._client = httpx.Client(
