@@ -14,7 +14,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from pipelines.channels import Channels
-from pipelines.connectors import odoo, shopify, vendure, woocommerce
+from pipelines.connectors import odoo, shopify, vendure, wechat, woocommerce, youzan
 from pipelines.connectors.options import read_secrets
 from pipelines.connectors.protocol import Connector, Options
 from pipelines.errors import ConfigurationError
@@ -33,7 +33,9 @@ KINDS: dict[str, Callable[[Options], Connector]] = {
     "odoo": odoo.connect,
     "shopify": shopify.connect,
     "vendure": vendure.connect,
+    "wechat": wechat.connect,
     "woocommerce": woocommerce.connect,
+    "youzan": youzan.connect,
 }
 
 

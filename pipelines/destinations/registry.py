@@ -20,7 +20,7 @@ from pipelines.channels import load_channels
 from pipelines.connectors.options import read_secrets
 from pipelines.connectors.protocol import Options
 from pipelines.connectors.registry import channel_options
-from pipelines.destinations import files, odoo, shopify, vendure, woocommerce
+from pipelines.destinations import files, odoo, shopify, vendure, wechat, woocommerce, youzan
 from pipelines.destinations.protocol import Destination, Operation
 from pipelines.errors import ConfigurationError
 from pipelines.settings import Settings
@@ -42,7 +42,9 @@ KINDS: dict[str, Connect] = {
     "odoo": odoo.connect,
     "shopify": shopify.connect,
     "vendure": vendure.connect,
+    "wechat": wechat.connect,
     "woocommerce": woocommerce.connect,
+    "youzan": youzan.connect,
 }
 
 _GENERIC = ("files",)

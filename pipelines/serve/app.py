@@ -15,8 +15,8 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipelines.doors import Door
 from pipelines.keys import Keys
-from pipelines.serve.doors import Door
 from pipelines.serve.lookup_routes import Lookups, lookup_router
 from pipelines.serve.problems import SCHEMA, ProblemError, answer_problem
 from pipelines.serve.reader import SnapshotReader

@@ -15,9 +15,9 @@ from fastapi import APIRouter, Depends, Path, Query, Security
 from fastapi.security import APIKeyHeader
 from pydantic import BaseModel, Field
 
+from pipelines.doors import Door, channel_of_key
 from pipelines.errors import OmnilakeError
 from pipelines.keys import Keys
-from pipelines.serve.doors import Door, channel_of_key
 from pipelines.serve.lookups import Customer, Recommendations, find_customer, find_recommendations
 from pipelines.serve.problems import ProblemError, describe
 from pipelines.serve.rates import Bucket

@@ -17,11 +17,11 @@ from fastapi import FastAPI
 
 from pipelines.channels import load_channels
 from pipelines.connectors.registry import load_connectors
+from pipelines.doors import open_doors
 from pipelines.errors import ConfigurationError, PermanentError
 from pipelines.feeds.hooks import seal_hooks
 from pipelines.keys import ensure_keys
 from pipelines.serve.app import BODY_LIMIT, LOOKUPS_PER_SECOND, create_app
-from pipelines.serve.doors import open_doors
 from pipelines.serve.reader import SnapshotReader
 from pipelines.settings import Settings
 

@@ -23,14 +23,18 @@ from tests.support.mall_server import MallServer
 from tests.support.platform_server import Fault, PlatformServer
 from tests.support.shopify_server import ShopifyServer
 from tests.support.till_server import TillServer
+from tests.support.wechat_server import WeChatServer
 from tests.support.woocommerce_server import WooCommerceServer
+from tests.support.youzan_server import YouzanServer
 
 SERVERS: list[type[PlatformServer]] = [
     CornerServer,
     ShopifyServer,
     MallServer,
+    WeChatServer,
     WooCommerceServer,
     TillServer,
+    YouzanServer,
 ]
 
 NOW = datetime(2026, 3, 31, 4, 0, tzinfo=UTC)

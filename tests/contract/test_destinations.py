@@ -52,7 +52,9 @@ DESTINATIONS: list[Callable[[Path], Destination]] = [
     mall,
     served_destinations.odoo_till,
     served_destinations.shopify_shop,
+    served_destinations.wechat_account,
     served_destinations.woocommerce_shop,
+    served_destinations.youzan_shop,
 ]
 
 

@@ -7,13 +7,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
-from pipelines.destinations import odoo, shopify, woocommerce
+from pipelines.connectors import youzan_api
+from pipelines.destinations import odoo, shopify, wechat, woocommerce, youzan
 from pipelines.destinations.protocol import Destination, Operation
 from tests.support.platform_server import PlatformServer
 from tests.support.shopify_server import ShopifyServer
 from tests.support.till_server import TillServer
+from tests.support.wechat_server import WeChatServer
 from tests.support.woocommerce_server import WooCommerceServer
+from tests.support.youzan_server import YouzanServer
 
 PREFIX = "omnilake:"
 
@@ -88,3 +92,27 @@ def odoo_till(folder: Path) -> Destination:
 
     server = _server(folder, make)
     return _Numbered(odoo.connect("odoo", list(Operation), server.options(), PREFIX))
+
+
+def youzan_shop(folder: Path) -> Destination:
+    def make() -> YouzanServer:
+        server = YouzanServer()
+        for open_id in _known():
+            server.add_customer(open_id)
+        return server
+
+    options = _server(folder, make).options()
+    settings = {**options.settings, "activities": {"recall": 555}}
+    with mock.patch.object(youzan_api, "TAG_CALLS_PER_SECOND", 10_000):
+        return youzan.connect("youzan", list(Operation), replace(options, settings=settings), PREFIX)
+
+
+def wechat_account(folder: Path) -> Destination:
+    def make() -> WeChatServer:
+        server = WeChatServer()
+        for openid in _known():
+            server.add_follower(openid)
+        return server
+
+    server = _server(folder, make)
+    return wechat.connect("wechat", list(Operation), server.options(), PREFIX)

@@ -71,7 +71,7 @@ class YouzanServer(PlatformServer):
             "test": False,
         }  # fmt: skip
         body = json_text(notice)
-        sign = hashlib.md5(CLIENT_ID.encode() + body + CLIENT_SECRET.encode()).hexdigest()
+        sign = hashlib.md5(CLIENT_ID.encode() + body + CLIENT_SECRET.encode(), usedforsecurity=False).hexdigest()
         return SignedWebhook({"event-sign": sign, "event-type": notice["type"], "client-id": CLIENT_ID}, body)
 
     def answer(self, call: Call) -> Answer:

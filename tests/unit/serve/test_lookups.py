@@ -10,9 +10,9 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
+from pipelines.doors import Door
 from pipelines.keys import Keys, ensure_keys
 from pipelines.serve.app import create_app
-from pipelines.serve.doors import Door
 from pipelines.serve.reader import SnapshotReader
 from pipelines.settings import Settings
 from pipelines.snapshots import new_snapshot_id, publish
