@@ -224,6 +224,12 @@ def pull_states(engine: sa.Engine) -> list[dict[str, Any]]:
         return [dict(row) for row in rows.mappings()]
 
 
+def forget_other_channels(engine: sa.Engine, channels: Sequence[str]) -> None:
+    """Forget how the pulls of channels went that have no connector any more, lest they be failing for ever."""
+    with engine.begin() as connection:
+        connection.execute(sa.delete(pull_status).where(pull_status.c.channel.not_in(channels)))
+
+
 def _portions(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     for start in range(0, len(keys), MOST_VARIABLES):
         yield keys[start : start + MOST_VARIABLES]
