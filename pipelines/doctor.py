@@ -8,16 +8,23 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 
 from pipelines.channels import load_channels
+from pipelines.connectors.registry import load_connectors
+from pipelines.doors import open_doors
 from pipelines.errors import OmnilakeError
+from pipelines.inbox import oldest_notice
 from pipelines.keys import load_keys
 from pipelines.settings import Settings
 from pipelines.state import state
 from pipelines.warehouse import current_snapshot
 
 MINIMUM_FREE_GB = 2
+LONGEST_WAIT = timedelta(days=2)
+"""What a webhook said is read again by the next night's pull, or the one after."""
+
 KEPT_VERSIONS = {"duckdb": "1.5", "dbt-core": "1.11", "dagster": "1.13", "dagster-dbt": "0.29", "dbt-duckdb": "1.11"}
 
 
@@ -42,6 +49,7 @@ def examine(settings: Settings) -> list[Finding]:
         _key_file_mode(settings),
         _told("state database", lambda: _state(settings)),
         _told("snapshot", lambda: current_snapshot(settings).name),
+        *_serving(settings),
         _disk(settings),
         _memory(settings),
     ]
@@ -82,6 +90,25 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
                 ok = bool(os.environ.get(str(variable)))
                 remedy = "" if ok else f"Set {variable} in the environment (see .env.example)."
                 yield Finding(f"secret {variable} of {channel.id}", ok, "set" if ok else "not set", remedy)
+
+
+def _serving(settings: Settings) -> Iterator[Finding]:
+    """Whether `omnilake serve` would start, for whom, and whether what webhooks said is read again in time."""
+    try:
+        channels = load_channels(settings)
+        doors = open_doors(channels, load_connectors(settings, channels), os.environ).values()
+    except OmnilakeError as error:
+        yield Finding("serve", False, "would not start", str(error))
+        return
+    taking = [door.channel for door in doors if door.has_webhooks or door.hook_secret]
+    asking = [door.channel for door in doors if door.lookup_key]
+    told = f"webhooks of {', '.join(taking) or 'no channel'}; look-ups of {', '.join(asking) or 'no channel'}"
+    yield Finding("serve", True, told)
+    for channel in channels.channels:
+        oldest = oldest_notice(settings, channel)
+        if oldest is not None and datetime.now(UTC) - oldest > LONGEST_WAIT:
+            remedy = "Run `omnilake run`: its pull reads the records again that webhooks spoke of."
+            yield Finding(f"inbox of {channel}", False, f"waits since {oldest:%Y-%m-%d %H:%M} UTC", remedy)
 
 
 def _keys(settings: Settings) -> str:

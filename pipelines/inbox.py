@@ -107,6 +107,16 @@ def waiting_files(settings: Settings, channel: str) -> list[Path]:
     return [*sealed_files(settings, channel), *([growing] if growing.exists() else [])]
 
 
+def oldest_notice(settings: Settings, channel: str) -> datetime | None:
+    """When the notice that waits longest was received; None if none waits."""
+    for path in waiting_files(settings, channel):
+        with path.open("rb") as lines:
+            for line in lines:
+                if _event(line) is not None:
+                    return datetime.fromisoformat(json.loads(line)["received_at"])
+    return None
+
+
 def _seal(folder: Path) -> None:
     seal(folder / _GROWING, folder / f"sealed-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{uuid.uuid4().hex[:8]}.jsonl")
 

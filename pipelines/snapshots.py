@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from pipelines.lookup_tables import ORDER_OF_MARTS, create_lookup_tables
 from pipelines.runs import now
 from pipelines.settings import Settings
 from pipelines.warehouse import connect, current_snapshot
@@ -28,7 +29,7 @@ def new_snapshot_id() -> str:
 
 
 def publish(settings: Settings, snapshot_id: str, tables: Mapping[str, pa.Table]) -> None:
-    """Copy the warehouse's schema `marts` into a new snapshot and make it current.
+    """Copy the warehouse's schema `marts` into a new snapshot, with the tables of look-ups, and make it current.
 
     tables: further marts that do not live in the warehouse, by name.
     """
@@ -38,9 +39,11 @@ def publish(settings: Settings, snapshot_id: str, tables: Mapping[str, pa.Table]
         connection.execute("CREATE SCHEMA marts")
         names = _tables_of(connection, "warehouse")
         for name in names:
-            connection.execute(f'CREATE TABLE marts."{name}" AS FROM warehouse.marts."{name}"')
+            order = f" ORDER BY {ORDER_OF_MARTS[name]}" if name in ORDER_OF_MARTS else ""
+            connection.execute(f'CREATE TABLE marts."{name}" AS FROM warehouse.marts."{name}"{order}')
         connection.execute("DETACH warehouse")
         _replace_tables(connection, tables)
+        create_lookup_tables(connection)
         _write_parquet(settings, connection, sorted({*names, *tables}))
 
 

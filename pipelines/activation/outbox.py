@@ -33,7 +33,10 @@ _NOTED = ("version", "fingerprint", "content")
 
 @dataclass(frozen=True)
 class Claim:
-    """A delivery taken for sending (or for reading back). `attempts` counts this one."""
+    """A delivery taken for sending (or for reading back).
+
+    attempts: counts this one. reason: why it is not settled yet. is_doubted: an earlier attempt ended in doubt.
+    """
 
     delivery_id: str
     key: str
@@ -47,13 +50,16 @@ class Claim:
     attempts: int
     decided_on: Any
     payload: str | None
+    reason: str | None = None
+    is_doubted: bool = False
 
 
 @dataclass(frozen=True)
 class Settlement:
     """What became of a claimed delivery.
 
-    give_back: the attempt provably never left, so it doesn't count.
+    give_back: the attempt provably never left, so it doesn't count. is_doubted: an effect was absent when last looked
+    up, but may appear late.
     """
 
     claim: Claim
@@ -61,6 +67,7 @@ class Settlement:
     reason: str | None = None
     next_attempt_at: datetime | None = None
     give_back: bool = False
+    is_doubted: bool = False
 
 
 def insert_planned(engine: sa.Engine, batches: Iterable[pa.RecordBatch]) -> int:
@@ -176,6 +183,8 @@ _CLAIM_COLUMNS = (
     deliveries.c.attempts,
     deliveries.c.decided_on,
     payloads.c.payload,
+    deliveries.c.reason,
+    deliveries.c.doubted_at,
 )
 
 
@@ -230,19 +239,20 @@ def _due(state: str, destination: str, operation: Operation, now: datetime) -> s
 def _claim(row: Any, attempts: int) -> Claim:
     return Claim(
         row.delivery_id, row.idempotency_key, row.customer_id, row.address, row.operation, row.campaign_id, row.wave,
-        row.version, row.fingerprint, attempts, row.decided_on, row.payload,
+        row.version, row.fingerprint, attempts, row.decided_on, row.payload, row.reason, row.doubted_at is not None,
     )  # fmt: skip
 
 
-def settle(engine: sa.Engine, destination: str, settlements: Sequence[Settlement], now: datetime) -> None:
-    """Record what became of a batch, and what the destination holds now, in one transaction."""
+def settle(engine: sa.Engine, settlements: Sequence[Settlement], now: datetime) -> None:
+    """Record what became of a window, and what the destination holds now, in one transaction."""
     if not settlements:
         return
     alike: dict[tuple[Any, ...], list[str]] = defaultdict(list)
     for one in settlements:
-        alike[one.state, one.reason, one.next_attempt_at, one.give_back].append(one.claim.delivery_id)
+        doubted = one.is_doubted or one.claim.is_doubted or one.state == "unknown"
+        alike[one.state, one.reason, one.next_attempt_at, one.give_back, doubted].append(one.claim.delivery_id)
     with engine.begin() as transaction:
-        for (state, reason, next_attempt_at, give_back), delivery_ids in alike.items():
+        for (state, reason, next_attempt_at, give_back, doubted), delivery_ids in alike.items():
             transaction.execute(
                 deliveries.update()
                 .where(deliveries.c.delivery_id.in_(delivery_ids))
@@ -252,6 +262,7 @@ def settle(engine: sa.Engine, destination: str, settlements: Sequence[Settlement
                     next_attempt_at=next_attempt_at,
                     attempts=deliveries.c.attempts - int(give_back),
                     settled_at=None if state in PENDING else now,
+                    doubted_at=now if doubted else None,
                 )
             )
         applied = [one.claim.delivery_id for one in settlements if one.state == "applied"]

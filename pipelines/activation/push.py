@@ -26,6 +26,7 @@ from pipelines.activation.campaigns import Campaign, CampaignFile, load_campaign
 from pipelines.activation.coupons import home_secret
 from pipelines.activation.decisions import CampaignDecision, decide, find_withheld
 from pipelines.activation.differences import Difference, plan_differences
+from pipelines.activation.dispatch import Brake
 from pipelines.activation.sending import Sent, deliver, recover
 from pipelines.destinations.protocol import Operation
 from pipelines.destinations.registry import Configured, load_destinations
@@ -160,10 +161,11 @@ def push(
     campaigns = load_campaigns(settings, set(every))
     if secret is None:
         secret = home_secret(settings)
+    brakes = {name: Brake() for name in chosen}
     with _one_push(settings, dry_run):
         if not dry_run:
-            for configured in chosen.values():
-                recover(engine, configured.destination, now())
+            for name, configured in chosen.items():
+                recover(engine, configured.destination, now, brakes[name])
         snapshot_id = current_snapshot(settings).stem
         with open_snapshot(settings) as connection:
             published = read_published(connection, snapshot_id, as_of)
@@ -173,9 +175,14 @@ def push(
             plan.differences(chosen)
             plan.campaigns(every, set(chosen), campaigns, secret)
         if not dry_run:
-            for configured in chosen.values():
-                tell(f"sending to {configured.destination.name}")
-                report.sent.append(deliver(engine, configured.destination, now, sleep, tell))
+            for name, configured in chosen.items():
+                tell(f"sending to {name}")
+                report.sent.append(
+                    deliver(
+                        engine, configured.destination, now, sleep, tell,
+                        concurrency=configured.settings.concurrency, brake=brakes[name],
+                    )
+                )  # fmt: skip
     return report
 
 

@@ -41,6 +41,7 @@ deliveries = sa.Table(
     sa.Column("campaign_kind", sa.String(64)),
     sa.Column("liability_cents", sa.BigInteger, nullable=False, default=0),
     sa.Column("valid_to", sa.Date),
+    sa.Column("doubted_at", sa.DateTime),
     sa.Index("deliveries_due", "state", "destination", "operation", "delivery_id"),
     sa.Index("deliveries_of_campaign", "campaign_id", "wave"),
 )

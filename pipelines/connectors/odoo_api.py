@@ -13,7 +13,7 @@ from pipelines.connectors.options import SettingsReader
 from pipelines.connectors.protocol import Check
 from pipelines.connectors.tls import require_tls
 from pipelines.errors import OmnilakeError
-from pipelines.http import BusyError, CredentialsError, Http, RefusedError
+from pipelines.http import BusyError, CredentialsError, Http, RefusedError, Reply, quick_calls
 
 Record = dict[str, Any]
 Domain = list[Any]
@@ -72,7 +72,8 @@ class OdooApi:
         checks = []
         for model, purpose in models.items():
             try:
-                self.read(model, "search_read", domain=[], fields=["id"], limit=1)
+                with quick_calls():
+                    self.read(model, "search_read", domain=[], fields=["id"], limit=1)
             except CredentialsError:
                 remedy = f"Give the user of the API key the right to read {purpose} (docs/platforms/odoo.md)."
                 checks.append(Check(model, False, "the API key is refused, or its user may not read this", remedy))
@@ -87,7 +88,7 @@ class OdooApi:
 
     def _answer(self, send: Any, model: str, method: str, arguments: Mapping[str, Any]) -> Any:
         try:
-            return send("POST", f"json/2/{model}/{method}", json=arguments).json()
+            return send("POST", f"json/2/{model}/{method}", json=arguments, check=Reply.json).json()
         except RefusedError as error:
             if error.status == _CONFLICT:  # a record was locked by somebody else: nothing was done
                 raise BusyError(str(error), _BUSY_SECONDS) from None

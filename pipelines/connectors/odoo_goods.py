@@ -81,25 +81,33 @@ def pull_products(
 ) -> Iterator[Page]:
     """Pages of the feed products. A name, price or category belongs to the template, and changing it does not move the
     variant: so the templates that changed are walked first, then the variants."""
-    of_variants = state is not None and state["model"] == "product.product"
-    if not of_variants:
-        for templates, following in walk(api, "product.template", [], ["id"], since, until, size, state):
-            domain: Domain = [["product_tmpl_id", "in", [template["id"] for template in templates]]]
-            following = following or {"second": stamp(since), "id": None, "model": "product.product"}
-            yield Page(
-                {"products": products(api, domain) if templates else []}, {"model": "product.template"} | following
-            )
-    for variants, following in walk(
-        api, "product.product", [], ["id"], since, until, size, state if of_variants else None
-    ):
-        domain = [["id", "in", [variant["id"] for variant in variants]]]
-        rows = products(api, domain) if variants else []
-        yield Page({"products": rows}, following and {**following, "model": "product.product"})
+    start = {"second": stamp(since), "id": None}
+    at = state or {"model": "product.template", **start}
+    if at["model"] == "product.template":
+        for templates, after in walk(api, "product.template", [], ["id"], since, until, size, at):
+            rows = products(api, [["product_tmpl_id", "in", [template["id"] for template in templates]]])
+            following = {"model": "product.template", **after} if after else {"model": "product.product", **start}
+            yield from in_pages("products", rows, size, at, following)
+            at = following
+    for variants, after in walk(api, "product.product", [], ["id"], since, until, size, at):
+        rows = products(api, [["id", "in", [variant["id"] for variant in variants]]])
+        yield Page({"products": rows}, after and {"model": "product.product", **after})
+
+
+def in_pages(
+    feed: str, rows: Sequence[Record], size: int, at: Mapping[str, Any], following: Mapping[str, Any] | None
+) -> Iterator[Page]:
+    """The rows in pages of `size`. Until the last one a pull goes on where these rows began, for one read gave all."""
+    for start in range(0, max(len(rows), 1), size):
+        is_last = start + size >= len(rows)
+        yield Page({feed: rows[start : start + size]}, following if is_last else at)
 
 
 def products(api: OdooApi, domain: Domain) -> list[Record]:
     """Rows of the feed products for the goods of a domain."""
     variants = api.search_read("product.product", domain, _PRODUCT)
+    if not variants:
+        return []
     moved = _moved(api, "product.template", variants, "product_tmpl_id")
     categories = _named(api, "product.category", variants, "categ_id", "complete_name")
     taxes = sorted({tax for variant in variants for tax in variant["taxes_id"]})
@@ -141,28 +149,26 @@ def pull_inventory(
     What lies in one place is a quant, and Odoo removes a quant that is empty: so the goods are those whose quants
     changed, and those that moved. A good that is nowhere in a store any more is counted as 0 there, at its last move.
     """
-    following = state
-    if state is None or state["model"] == "stock.quant":
-        for quants, after in walk(api, "stock.quant", [_INTERNAL], ["product_id"], since, until, size, state):
-            goods = ids_of(quants, "product_id")
+    at = state or {"model": "stock.quant", "second": stamp(since), "id": None}
+    if at["model"] == "stock.quant":
+        for quants, after in walk(api, "stock.quant", [_INTERNAL], ["product_id"], since, until, size, at):
             following = {"model": "stock.quant", **after} if after else {"model": "stock.move.line", "after": 0}
-            yield Page({"inventory": _counts(api, goods, {}) if goods else []}, following)
+            yield from in_pages("inventory", _counts(api, ids_of(quants, "product_id"), {}), size, at, following)
+            at = following
     moved = _last_moves(api, since, until)
-    after_product = following["after"] if following else 0
-    goods = sorted(product for product in {product for product, _ in moved} if product > after_product)
-    for start in range(0, len(goods), size):
+    goods = sorted({product for product, _ in moved if product > at.get("after", 0)})
+    for start in range(0, max(len(goods), 1), size):
         part = goods[start : start + size]
-        last = start + size >= len(goods)
-        here = {key: at for key, at in moved.items() if key[0] in set(part)}
-        yield Page(
-            {"inventory": _counts(api, part, here)}, None if last else {"model": "stock.move.line", "after": part[-1]}
-        )
-    if not goods:
-        yield Page({"inventory": []})
+        here = {key: last for key, last in moved.items() if key[0] in set(part)}
+        rest = {"model": "stock.move.line", "after": part[-1]} if start + size < len(goods) else None
+        yield from in_pages("inventory", _counts(api, part, here), size, at, rest)
+        at = rest or at
 
 
 def _counts(api: OdooApi, goods: Sequence[int], moved: Mapping[tuple[int, int], str]) -> list[Record]:
     """Counts per store of these goods. moved: last move by (product, location); counted as 0 where no quant is left."""
+    if not goods:
+        return []
     quants = api.search_read(
         "stock.quant",
         [["product_id", "in", list(goods)], _INTERNAL],

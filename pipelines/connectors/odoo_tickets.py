@@ -65,6 +65,9 @@ def translate(ticket: Ticket, names: Names) -> Rows:
     """
     sold, back, off = _sorted_lines(ticket.lines)
     refunds = _refunds(ticket, back, off, names, is_exchange=bool(sold))
+    if refunds and not sold:
+        # Money handed out beyond the goods' worth, as a kindness: the refund's, outside net sales.
+        refunds[0]["amount"] = plain(refunds[0]["amount"] + _money_off(off, names))
     orders = []
     if sold or not back:
         returned = sum((refund["amount"] for refund in refunds), ZERO)
@@ -95,13 +98,10 @@ def _order(
     items = sum((money_or_zero(line["price_subtotal_incl"]) for line in sold), ZERO)
     used = [line for line in off if money_or_zero(line["qty"]) > 0]
     tenders = _tenders(ticket.payments, names)
-    discount = ZERO
+    discount = _money_off(off, names)
     for line in used:
-        amount = -money_or_zero(line["price_subtotal_incl"])
         if _program(line, names) in PAYMENT_PROGRAMS:
-            tenders["gift_card"] = tenders.get("gift_card", ZERO) + amount
-        else:
-            discount += amount
+            tenders["gift_card"] = tenders.get("gift_card", ZERO) - money_or_zero(line["price_subtotal_incl"])
     if refunds:
         _credit(tenders, returned, items - discount)
     status = _STATUSES[order["state"]]
@@ -127,6 +127,8 @@ def _order(
             "currency": order["currency_id"][1],
             "items_amount": plain(items),
             "discount_amount": plain(discount),
+            # A discount that is undone though no goods came back is a charge, outside net sales.
+            "shipping_amount": None if refunds else plain(_undone(off, names)) or None,
             "tax_amount": plain(sum((_tax(line) for line in (*sold, *used)), ZERO)),
             "paid_amount": plain(sum(tenders.values(), ZERO)),
             "tenders": [{"type": kind, "amount": plain(amount)} for kind, amount in tenders.items() if amount],
@@ -153,14 +155,7 @@ def _refunds(ticket: Ticket, back: list[Record], off: list[Record], names: Names
         return []
     amounts = [-money_or_zero(line["price_subtotal_incl"]) for line in back]
     # A discount that is taken back with the goods lowers what they are worth now.
-    undone = sum(
-        (
-            money_or_zero(line["price_subtotal_incl"])
-            for line in off
-            if money_or_zero(line["qty"]) < 0 and _program(line, names) not in PAYMENT_PROGRAMS
-        ),
-        ZERO,
-    )
+    undone = _undone(off, names)
     if undone:
         amounts = [amount - part for amount, part in zip(amounts, shares(undone, amounts), strict=True)]
     by_origin: dict[int, list[Record]] = {}
@@ -236,6 +231,20 @@ def _tax(line: Record) -> Decimal:
 def _quantity(quantity: Decimal) -> Decimal:
     """Odoo keeps quantities as floats: what lies beyond four decimals is their noise."""
     return Decimal(format(quantity.quantize(_FINEST_QUANTITY).normalize(), "f"))
+
+
+def _money_off(off: list[Record], names: Names) -> Decimal:
+    """Discounts and rewards given on this ticket, but those that are means of payment."""
+    return -sum((amount for amount in _amounts(off, names) if amount < 0), ZERO)
+
+
+def _undone(off: list[Record], names: Names) -> Decimal:
+    """Discounts and rewards of an earlier ticket, taken back on this one."""
+    return sum((amount for amount in _amounts(off, names) if amount > 0), ZERO)
+
+
+def _amounts(off: list[Record], names: Names) -> list[Decimal]:
+    return [money_or_zero(line["price_subtotal_incl"]) for line in off if _program(line, names) not in PAYMENT_PROGRAMS]
 
 
 def _tenders(payments: Sequence[Record], names: Names) -> dict[str, Decimal]:

@@ -94,7 +94,7 @@ def open_api(read: SettingsReader) -> VendureApi:
     password = read.secret("password", None) if key else read.secret("password")
     if key:
         return VendureApi(Http(url, headers={**headers, "vendure-api-key": key}, secrets=[key], ca_file=ca_file), path)
-    door = Http(url, headers=headers, secrets=[password], ca_file=ca_file)
+    door = Http(url, secrets=[password], ca_file=ca_file)
 
     def login() -> Token:
         body = {"query": _LOGIN, "variables": {"username": username, "password": password}}

@@ -248,7 +248,8 @@ def coupon_row(promotion: Node, currency: str, digits: int) -> Row:
 def _argument(operation: Node, name: str, digits: int) -> str | None:
     for argument in operation["args"]:
         if argument["name"] == name:
-            return major(Decimal(argument["value"]), digits) if re.fullmatch(r"\d+", argument["value"]) else None
+            is_number = re.fullmatch(r"\d+(\.\d+)?", argument["value"])
+            return major(Decimal(argument["value"]), digits) if is_number else None
     return None
 
 

@@ -119,6 +119,8 @@ class OdooDestination:
         return [applied(change.key) for change in changes]
 
     def issue_coupon(self, coupons: Sequence[CouponIssue]) -> list[Outcome]:
+        if not coupons:
+            return []
         cards = self._cards(coupons)
         known = self._contacts(coupons, ["id"])
         outcomes, missing = [], []
@@ -170,6 +172,8 @@ class OdooDestination:
         return rejected(coupon.key, "the code belongs to a card of somebody else")
 
     def put_recommendations(self, lists: Sequence[RecommendationList]) -> list[Outcome]:
+        if not lists:
+            return []
         if not self._field_is_there():
             words = f"unsupported: contacts have no text field {self._field}, and the API key's user may not make it"
             return [rejected(one.key, words) for one in lists]

@@ -15,6 +15,7 @@ from typing import Any
 
 from pipelines.connectors.odoo_api import OdooApi, id_of
 from pipelines.destinations.protocol import CouponIssue
+from pipelines.http import CredentialsError
 
 _MODEL = "loyalty.program"
 _DIGEST = 16
@@ -117,6 +118,11 @@ class Programs:
         `load` keeps the external id: a repeat after a time-out finds the program instead of making a second one. No
         plan of communication: omnilake tells the customer, Odoo must not send another mail.
         """
+        for model in (_MODEL, "product.product"):  # Odoo makes a product for the discount's line on the ticket
+            if not self._api.read(model, "has_access", operation="create"):
+                raise CredentialsError(
+                    f"The user of the API key may not create {model}, which an offer needs (docs/platforms/odoo.md)."
+                )
         columns: dict[str, Any] = {
             "id": f"{self._module}.{name}",
             "name": terms.name(self._prefix),

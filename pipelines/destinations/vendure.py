@@ -30,7 +30,7 @@ from pipelines.destinations.protocol import (
     rejected,
     retry_after,
 )
-from pipelines.destinations.vendure_calls import change_each, listed
+from pipelines.destinations.vendure_calls import Mutation, change_each, listed
 from pipelines.destinations.vendure_coupons import AGAIN_SECONDS, Coupons
 from pipelines.errors import ConfigurationError
 
@@ -41,6 +41,8 @@ query ($options: CustomerListOptions) {
   customers(options: $options) { items { id customFields { omnilakeTags omnilakeRecommendations } } }
 }
 """
+
+_UPDATE = Mutation("updateCustomer", {"input": "UpdateCustomerInput!"}, "... on Customer { id }")
 
 
 def connect(name: str, operations: Iterable[Operation], options: Options, prefix: str) -> VendureDestination:
@@ -137,10 +139,8 @@ class VendureDestination:
                 waiting[record.key] = record.source_id
             else:
                 outcomes[record.key] = already(record.key)
-        inputs = {source_id: {"id": source_id, "customFields": lack} for source_id, lack in lacking.items()}
-        done = change_each(
-            self._api, "updateCustomer", "UpdateCustomerInput", "... on Customer { id }", inputs, self._updated
-        )
+        inputs = {source_id: {"input": {"id": source_id, "customFields": lack}} for source_id, lack in lacking.items()}
+        done = change_each(self._api, _UPDATE, inputs, self._updated)
         for key, source_id in waiting.items():
             failed = retry_after(key, AGAIN_SECONDS, "Vendure did not update the customer")
             outcomes[key] = applied(key) if done[source_id] else failed
@@ -151,7 +151,7 @@ class VendureDestination:
         return {
             source_id
             for source_id, wanted in inputs.items()
-            if source_id in fields and wanted["customFields"].items() <= fields[source_id].items()
+            if source_id in fields and wanted["input"]["customFields"].items() <= fields[source_id].items()
         }
 
     def _fields(self, ids: Sequence[str]) -> dict[str, Node]:

@@ -7,7 +7,7 @@ and is then found by its key. Belongs here: promotions and groups. Does not belo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from pipelines.connectors.vendure_api import LARGEST_PAGE, Node, VendureApi, api_time, minor
 from pipelines.destinations.protocol import CouponIssue, Outcome, already, applied, rejected, retry_after
-from pipelines.destinations.vendure_calls import change_each, listed
+from pipelines.destinations.vendure_calls import Inputs, Mutation, change_each, listed
 
 AGAIN_SECONDS = 60.0
 
@@ -36,6 +36,11 @@ query ($options: PromotionListOptions) {
   promotions(options: $options) { totalItems items { id couponCode customFields { omnilakeKey } } }
 }
 """
+
+
+_CREATE_PROMOTION = Mutation("createPromotion", {"input": "CreatePromotionInput!"}, "... on Promotion { id }")
+_CREATE_GROUP = Mutation("createCustomerGroup", {"input": "CreateCustomerGroupInput!"})
+_JOIN = Mutation("addCustomersToGroup", {"customerGroupId": "ID!", "customerIds": "[ID!]!"})
 
 
 @dataclass(frozen=True)
@@ -116,11 +121,8 @@ class Coupons:
         return None
 
     def _create_promotions(self, ready: Sequence[tuple[CouponIssue, str]]) -> dict[str, Outcome]:
-        inputs = {coupon.code: self._promotion(coupon, group) for coupon, group in ready}
-        done = change_each(self._api,
-            "createPromotion", "CreatePromotionInput", "... on Promotion { id }", inputs,
-            lambda some: set(self._promotions(list(some))),
-        )  # fmt: skip
+        inputs = {coupon.code: {"input": self._promotion(coupon, group)} for coupon, group in ready}
+        done = change_each(self._api, _CREATE_PROMOTION, inputs, lambda some: set(self._promotions(list(some))))
         return {
             coupon.key: applied(coupon.key)
             if done[coupon.code]
@@ -166,7 +168,11 @@ class Coupons:
         if not codes:
             return set()
         options = {"take": LARGEST_PAGE, "filter": {"couponCode": {"in": list(codes)}}}
-        return {node["couponCode"] for node in self._api.query(_PROMOTIONS, options=options)["promotions"]["items"]}
+        return {
+            node["couponCode"]
+            for node in self._api.query(_PROMOTIONS, options=options)["promotions"]["items"]
+            if node["customFields"]["omnilakeKey"] != self._coupon_key(node["couponCode"])
+        }
 
     def _groups_of_one(self, ids: Sequence[str]) -> dict[str, str | _Unfit]:
         """Per customer the id of the group that is theirs alone, or why there can be none."""
@@ -181,49 +187,29 @@ class Coupons:
         fit = [source_id for source_id in dict.fromkeys(ids) if source_id not in groups]
         found = self._groups(fit)
         missing = {
-            source_id: {"name": self._group_key(source_id), "customFields": {"omnilakeKey": self._group_key(source_id)}}
+            source_id: {"input": {"name": key, "customFields": {"omnilakeKey": key}}}
             for source_id in fit
-            if source_id not in found
+            if source_id not in found and (key := self._group_key(source_id))
         }
-        change_each(
-            self._api,
-            "createCustomerGroup",
-            "CreateCustomerGroupInput",
-            "id",
-            missing,
-            lambda some: set(self._groups(list(some))),
-        )
-        found = self._groups(fit) if missing else found
+        if missing:
+            change_each(self._api, _CREATE_GROUP, missing, lambda some: set(self._groups(list(some))))
+            found = self._groups(fit)
         joins = {}
         for source_id, group in found.items():
-            members = {member["id"] for member in group["customers"]["items"]}
+            members = _members(group)
             if members - {source_id}:
                 groups[source_id] = _Unfit("somebody else was added to the customer's own group")
-            elif not members:
-                joins[source_id] = group["id"]
             else:
                 groups[source_id] = group["id"]
-        return groups | self._join(joins)
+                if not members:
+                    joins[source_id] = {"customerGroupId": group["id"], "customerIds": [source_id]}
+        # A mutation of its own, since it alone tells the promotions of it: a customer whom createCustomerGroup takes
+        # along could not redeem until the server forgets that they were in no group.
+        joined = change_each(self._api, _JOIN, joins, self._joined)
+        return {source_id: group for source_id, group in groups.items() if joined.get(source_id, True)}
 
-    def _join(self, joins: Mapping[str, str]) -> dict[str, str | _Unfit]:
-        """Put each customer into their group, by the mutation that also tells the promotions of it: a customer whom
-        createCustomerGroup takes along could not redeem until the server forgets that they were in no group."""
-        if not joins:
-            return {}
-        parts: list[str] = []
-        variables: list[str] = []
-        values: dict[str, Any] = {}
-        for place, (source_id, group) in enumerate(joins.items()):
-            variables.append(f"$g{place}: ID!, $c{place}: [ID!]!")
-            parts.append(f"m{place}: addCustomersToGroup(customerGroupId: $g{place}, customerIds: $c{place}) {{ id }}")
-            values |= {f"g{place}": group, f"c{place}": [source_id]}
-        self._api.change(f"mutation ({', '.join(variables)}) {{ {' '.join(parts)} }}", **values)
-        found = self._groups(list(joins))
-        return {
-            source_id: group["id"]
-            for source_id, group in found.items()
-            if [member["id"] for member in group["customers"]["items"]] == [source_id]
-        }
+    def _joined(self, joins: Inputs) -> set[str]:
+        return {source_id for source_id, group in self._groups(list(joins)).items() if source_id in _members(group)}
 
     def _groups(self, ids: Sequence[str]) -> dict[str, Node]:
         keys = {self._group_key(source_id): source_id for source_id in ids}
@@ -232,6 +218,10 @@ class Coupons:
 
     def _group_key(self, source_id: str) -> str:
         return f"{self._prefix}customer:{source_id}"
+
+
+def _members(group: Node) -> set[str]:
+    return {member["id"] for member in group["customers"]["items"]}
 
 
 def _operation(code: str, **arguments: str) -> dict[str, Any]:

@@ -15,23 +15,36 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipelines.serve.doors import Door
+from pipelines.doors import Door
+from pipelines.keys import Keys
+from pipelines.serve.lookup_routes import Lookups, lookup_router
 from pipelines.serve.problems import SCHEMA, ProblemError, answer_problem
+from pipelines.serve.reader import SnapshotReader
 from pipelines.serve.webhooks import Receiver, webhook_router
 from pipelines.settings import Settings
 
 access_log = logging.getLogger("pipelines.serve.access")
 
 BODY_LIMIT = 2_000_000
+LOOKUPS_PER_SECOND = 200
 
 DESCRIPTION = """Webhooks in, look-ups out. Faults are problem details (RFC 9457). Webhooks are durable on disk before
 their 200; look-ups read the newest published snapshot and hold no personal data."""
 
 
-def create_app(settings: Settings, doors: Mapping[str, Door], *, body_limit: int = BODY_LIMIT) -> FastAPI:
-    """The application of one home. body_limit: bytes of a webhook's body at most."""
+def create_app(
+    settings: Settings,
+    doors: Mapping[str, Door],
+    keys: Keys,
+    reader: SnapshotReader,
+    *,
+    body_limit: int = BODY_LIMIT,
+    lookups_per_second: int = LOOKUPS_PER_SECOND,
+) -> FastAPI:
+    """The application of one home. body_limit: bytes of a webhook's body at most. lookups_per_second: of each key."""
     app = FastAPI(title="omnilake", version="1", description=DESCRIPTION, docs_url=None, redoc_url=None)
     app.include_router(webhook_router(Receiver(settings, doors, body_limit)))
+    app.include_router(lookup_router(Lookups(reader, keys, doors, lookups_per_second)))
     for fault in (ProblemError, RequestValidationError, HTTPException):
         app.add_exception_handler(fault, answer_problem)
     app.add_middleware(AccessLog, channels=frozenset(doors))

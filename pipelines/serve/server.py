@@ -17,10 +17,12 @@ from fastapi import FastAPI
 
 from pipelines.channels import load_channels
 from pipelines.connectors.registry import load_connectors
+from pipelines.doors import open_doors
 from pipelines.errors import ConfigurationError, PermanentError
 from pipelines.feeds.hooks import seal_hooks
-from pipelines.serve.app import BODY_LIMIT, create_app
-from pipelines.serve.doors import open_doors
+from pipelines.keys import ensure_keys
+from pipelines.serve.app import BODY_LIMIT, LOOKUPS_PER_SECOND, create_app
+from pipelines.serve.reader import SnapshotReader
 from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -41,7 +43,7 @@ class Options:
     host: str = "127.0.0.1"
     port: int = 8000
     body_limit: int = BODY_LIMIT
-    lookups_per_second: int = 200
+    lookups_per_second: int = LOOKUPS_PER_SECOND
 
 
 def serve(settings: Settings, options: Options, say: Callable[[str], None]) -> None:
@@ -51,8 +53,16 @@ def serve(settings: Settings, options: Options, say: Callable[[str], None]) -> N
     """
     channels = load_channels(settings)
     doors = open_doors(channels, load_connectors(settings, channels), os.environ)
-    app = create_app(settings, doors, body_limit=options.body_limit)
-    app.router.lifespan_context = _lifespan(settings)
+    reader = SnapshotReader(settings)
+    app = create_app(
+        settings,
+        doors,
+        ensure_keys(settings),
+        reader,
+        body_limit=options.body_limit,
+        lookups_per_second=options.lookups_per_second,
+    )
+    app.router.lifespan_context = _lifespan(settings, reader)
     _log_to_file(settings)
     with _listen(options) as listening:
         if not _is_loopback(options.host):
@@ -76,7 +86,9 @@ def serve(settings: Settings, options: Options, say: Callable[[str], None]) -> N
         uvicorn.Server(config).run(sockets=[listening])
 
 
-def _lifespan(settings: Settings) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
+def _lifespan(
+    settings: Settings, reader: SnapshotReader
+) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         sealing = asyncio.create_task(_seal_at_intervals(settings))
@@ -85,6 +97,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], contextlib.AbstractAsyn
         finally:
             sealing.cancel()
             await _seal(settings)
+            reader.close()
 
     return lifespan
 

@@ -20,10 +20,10 @@ from pydantic import BaseModel, Field
 
 from pipelines import inbox
 from pipelines.connectors.protocol import BadSignatureError, WebhookEvent
+from pipelines.doors import SIGNATURE_HEADER, Door
 from pipelines.feeds import hooks
 from pipelines.feeds.contract import FEEDS
 from pipelines.serve.bodies import read_body
-from pipelines.serve.doors import SIGNATURE_HEADER, Door
 from pipelines.serve.group_commit import GroupCommit
 from pipelines.serve.problems import ProblemError, describe
 from pipelines.settings import Settings
@@ -43,15 +43,6 @@ class AnswersInOwnWords(Protocol):
     """A connector whose platform takes nothing but these words, as media type and body, for an answer."""
 
     webhook_answer: tuple[str, str]
-
-
-@runtime_checkable
-class AnswersChallenge(Protocol):
-    """A connector whose platform first asks with GET whether the address is ours."""
-
-    def webhook_challenge(self, query: Mapping[str, str]) -> str:
-        """What to send back. Raises BadSignatureError if the question isn't signed with our secret."""
-        ...
 
 
 class Accepted(BaseModel):
@@ -112,17 +103,15 @@ class Receiver:
             await _durable(self._row_group(channel, feed), rows)
         return Accepted(accepted=len(rows))
 
-    def answer_challenge(self, channel: str, query: Mapping[str, str]) -> str:
-        """What a platform wants to see before it sends webhooks."""
-        connector = self._door(channel).connector
-        if not isinstance(connector, AnswersChallenge):
-            raise ProblemError(
-                HTTPStatus.NOT_FOUND, "This channel's platform asks no such question; webhooks are POST."
-            )
-        try:
-            return connector.webhook_challenge(_in_ascii(query))
-        except (BadSignatureError, ValueError) as error:
-            raise _unsigned() from error
+    async def answer_challenge(self, channel: str, request: Request) -> str:
+        """What a platform wants to see before it sends webhooks: its own text, if the question is rightly signed."""
+        door = self._door(channel)
+        echo = request.query_params.get("echostr")
+        if not door.has_webhooks or echo is None:
+            raise ProblemError(HTTPStatus.NOT_FOUND, "Webhooks are POST; GET answers a question with echostr only.")
+        if await self._verified(door, request, b"") is None:
+            raise _unsigned()
+        return echo
 
     def _door(self, channel: str) -> Door:
         door = self._doors.get(channel)
@@ -218,8 +207,8 @@ def webhook_router(receiver: Receiver) -> APIRouter:
         responses=describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND),
     )
     async def answer_challenge(channel: ChannelId, request: Request) -> str:
-        """Only for platforms that ask, such as WeChat with signature, timestamp, nonce and echostr."""
-        return receiver.answer_challenge(channel, dict(request.query_params))
+        """Sends `echostr` back if the connector finds the question rightly signed, as WeChat asks."""
+        return await receiver.answer_challenge(channel, request)
 
     @router.post(
         "/{channel}/{feed}",

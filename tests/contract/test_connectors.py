@@ -22,6 +22,7 @@ from tests.support.corner_server import CornerServer
 from tests.support.mall_server import MallServer
 from tests.support.platform_server import Fault, PlatformServer
 from tests.support.shopify_server import ShopifyServer
+from tests.support.till_server import TillServer
 from tests.support.wechat_server import WeChatServer
 from tests.support.woocommerce_server import WooCommerceServer
 from tests.support.youzan_server import YouzanServer
@@ -32,6 +33,7 @@ SERVERS: list[type[PlatformServer]] = [
     MallServer,
     WeChatServer,
     WooCommerceServer,
+    TillServer,
     YouzanServer,
 ]
 

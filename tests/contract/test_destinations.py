@@ -50,6 +50,7 @@ def mall(folder: Path) -> Destination:
 DESTINATIONS: list[Callable[[Path], Destination]] = [
     files,
     mall,
+    served_destinations.odoo_till,
     served_destinations.shopify_shop,
     served_destinations.wechat_account,
     served_destinations.woocommerce_shop,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -84,3 +85,33 @@ def test_the_sensor_sees_a_complete_new_file_and_no_unfinished_one(tmp_path: Pat
     assert landing_fingerprint(tmp_path) == before
     (folder / "b.jsonl").write_text("{}")
     assert landing_fingerprint(tmp_path) != before
+
+
+def test_the_sensor_sees_a_webhook_in_the_inbox(tmp_path: Path) -> None:
+    landing, inbox = tmp_path / "landing", tmp_path / "inbox"
+    before = landing_fingerprint(landing, inbox)
+    (inbox / "mall").mkdir(parents=True)
+    (inbox / "mall" / "growing.jsonl").write_text("{}\n")
+    first = landing_fingerprint(landing, inbox)
+    assert first != before
+    (inbox / "mall" / "growing.jsonl").write_text("{}\n{}\n")
+    assert landing_fingerprint(landing, inbox) not in (first, before)
+
+
+def _look(definitions: dg.Definitions, settings: Settings, instance: dg.DagsterInstance) -> list[object]:
+    sensor = definitions.resolve_sensor_def("new_landing_files")
+    with dg.build_sensor_context(instance=instance, resources={"platform": Platform(settings)}) as context:
+        return list(sensor(context))
+
+
+def test_the_sensor_waits_for_the_run_under_way(
+    settings: Settings, definitions: dg.Definitions, tmp_path: Path
+) -> None:
+    settings = replace(settings, home=tmp_path)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert isinstance(_look(definitions, settings, instance)[0], dg.SkipReason)
+        (tmp_path / "inbox" / "mall").mkdir(parents=True)
+        (tmp_path / "inbox" / "mall" / "growing.jsonl").write_text("{}\n")
+        assert isinstance(_look(definitions, settings, instance)[0], dg.RunRequest)
+        instance.create_run_for_job(definitions.resolve_job_def("intraday"), status=dg.DagsterRunStatus.STARTED)
+        assert isinstance(_look(definitions, settings, instance)[0], dg.SkipReason)

@@ -119,9 +119,7 @@ class Vendure:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"Vendure did not start: {self._log.read_text()[-2000:]}")
             time.sleep(0.2)
-        self.admin = GraphQL(f"{self.url}/admin-api")
-        login = "mutation ($u: String!, $p: String!) { login(username: $u, password: $p) { __typename } }"
-        assert self.admin(login, u=ADMIN, p=PASSWORD)["login"]["__typename"] == "CurrentUser"
+        self._log_in()
 
     def stop(self) -> None:
         """Stop serving; the database stays."""
@@ -134,6 +132,16 @@ class Vendure:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+
+    def empty(self) -> None:
+        """Without shoppers, orders, promotions and groups, while it serves: much faster than `reset`. Ids go on, since
+        the server remembers things by id, and so do the users: an e-mail address can register once."""
+        self.sql("""
+            truncate "order", customer, promotion, stock_movement, session cascade;
+            delete from customer_group;
+            update stock_level set "stockAllocated" = 0
+        """)
+        self._log_in()
 
     def sql(self, statement: str) -> list[list[str]]:
         """Rows of the mall's own database, as text."""
@@ -163,7 +171,7 @@ class Vendure:
         answer: dict[str, Any] = {}
         for sku, quantity in items.items():
             add = (
-                f"mutation ($v: ID!, $q: Int!) {{ addItemToOrder(productVariantId: $v, quantity: $q) {{ {_ORDER} }} }}"
+                f"mutation ($v: ID!, $n: Int!) {{ addItemToOrder(productVariantId: $v, quantity: $n) {{ {_ORDER} }} }}"
             )
             answer = shop(add, v=self.variant(sku), n=quantity)["addItemToOrder"]
             assert answer["__typename"] == "Order", answer
@@ -228,6 +236,64 @@ class Vendure:
             moved = self.admin(move, id=made["id"], s=state)["transitionFulfillmentToState"]
             assert moved["__typename"] == "Fulfillment", moved
 
+    def set_customer(self, customer_id: str, **fields: Any) -> None:
+        """Write custom fields of a customer, as somebody else would."""
+        document = "mutation ($i: UpdateCustomerInput!) { updateCustomer(input: $i) { __typename } }"
+        self.admin(document, i={"id": customer_id, "customFields": fields})
+
+    def consent(self, customer_id: str) -> None:
+        """The customer agrees to advertisements."""
+        self.set_customer(customer_id, marketingConsent=True)
+
+    def customer(self, customer_id: str) -> dict[str, Any]:
+        """The custom fields of a customer."""
+        query = "query ($id: ID!) { customer(id: $id) { customFields { omnilakeTags omnilakeRecommendations } } }"
+        fields: dict[str, Any] = self.admin(query, id=customer_id)["customer"]["customFields"]
+        return fields
+
+    def promotion_of_others(self, code: str) -> None:
+        """A public promotion of the retailer's own."""
+        action = {"code": "order_percentage_discount", "arguments": [{"name": "discount", "value": "5"}]}
+        given = {"enabled": True, "couponCode": code, "conditions": [], "actions": [action],
+                 "translations": [{"languageCode": "en", "name": "spring"}]}  # fmt: skip
+        self._succeed("createPromotion", "CreatePromotionInput", given)
+
+    def delete_promotion(self, code: str) -> None:
+        """Delete every promotion with that code."""
+        query = "query ($c: String!) { promotions(options: {filter: {couponCode: {eq: $c}}}) { items { id } } }"
+        for promotion in self.admin(query, c=code)["promotions"]["items"]:
+            self.admin("mutation ($id: ID!) { deletePromotion(id: $id) { result } }", id=promotion["id"])
+
+    def api_key(self) -> str:
+        """A new API key with every permission."""
+        document = "mutation ($i: CreateApiKeyInput!) { createApiKey(input: $i) { apiKey } }"
+        roles = self.admin('{ roles(options: {filter: {code: {eq: "__super_admin_role__"}}}) { items { id } } }')
+        given = {"roleIds": [role["id"] for role in roles["roles"]["items"]],
+                 "translations": [{"languageCode": "en", "name": "omnilake"}]}  # fmt: skip
+        return str(self.admin(document, i=given)["createApiKey"]["apiKey"])
+
+    def second_channel(self) -> str:
+        """The token of another channel, in which nothing was sold."""
+        zones = self.admin("{ zones { items { id } } }")["zones"]["items"]
+        token = f"outlet-{free_port()}"
+        given = {
+            "code": token,
+            "token": token,
+            "defaultLanguageCode": "en",
+            "defaultCurrencyCode": "CNY",
+            "pricesIncludeTax": True,
+            "defaultTaxZoneId": zones[0]["id"],
+            "defaultShippingZoneId": zones[0]["id"],
+        }
+        self._succeed("createChannel", "CreateChannelInput", given)
+        return token
+
+    def forget_sessions(self) -> None:
+        """Every session ends, in the database and in the server's memory: as a restart with an empty table does."""
+        self.stop()
+        self.sql("delete from session")
+        self.start()
+
     def _succeed(self, mutation: str, input_type: str, given: dict[str, Any], selection: str = "") -> dict[str, Any]:
         document = f"""mutation ($i: {input_type}!) {{ {mutation}(input: $i) {{
             __typename {selection} ... on ErrorResult {{ errorCode message }}
@@ -235,6 +301,11 @@ class Vendure:
         answer: dict[str, Any] = self.admin(document, i=given)[mutation]
         assert "errorCode" not in answer, answer
         return answer
+
+    def _log_in(self) -> None:
+        self.admin = GraphQL(f"{self.url}/admin-api")
+        login = "mutation ($u: String!, $p: String!) { login(username: $u, password: $p) { __typename } }"
+        assert self.admin(login, u=ADMIN, p=PASSWORD)["login"]["__typename"] == "CurrentUser"
 
     def _answers(self) -> bool:
         try:

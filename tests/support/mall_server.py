@@ -104,16 +104,16 @@ class MallServer(PlatformServer):
         data: dict[str, Any] = {}
         for alias, mutation in re.findall(r"(m\d+): (\w+)\(", document):
             place = alias[1:]
-            given = variables.get(f"i{place}", {})
+            given = variables.get(f"input{place}", {})
             match mutation:
                 case "updateCustomer":
                     person = self.lists["customers"][given["id"]]
                     person["customFields"] |= given["customFields"]
                     data[alias] = {"id": given["id"]}
                 case "addCustomersToGroup":
-                    members = self.lists["customerGroups"][variables[f"g{place}"]]["customers"]["items"]
-                    members += [{"id": member} for member in variables[f"c{place}"]]
-                    data[alias] = {"id": variables[f"g{place}"]}
+                    members = self.lists["customerGroups"][variables[f"customerGroupId{place}"]]["customers"]["items"]
+                    members += [{"id": member} for member in variables[f"customerIds{place}"]]
+                    data[alias] = {"id": variables[f"customerGroupId{place}"]}
                 case "createCustomerGroup" | "createPromotion":
                     nodes = self.lists["customerGroups" if mutation == "createCustomerGroup" else "promotions"]
                     if any(node["customFields"] == given["customFields"] for node in nodes.values()):

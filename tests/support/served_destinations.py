@@ -6,13 +6,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from pipelines.connectors import youzan_api
-from pipelines.destinations import shopify, wechat, woocommerce, youzan
+from pipelines.destinations import odoo, shopify, wechat, woocommerce, youzan
 from pipelines.destinations.protocol import Destination, Operation
 from tests.support.platform_server import PlatformServer
 from tests.support.shopify_server import ShopifyServer
+from tests.support.till_server import TillServer
 from tests.support.wechat_server import WeChatServer
 from tests.support.woocommerce_server import WooCommerceServer
 from tests.support.youzan_server import YouzanServer
@@ -56,6 +58,40 @@ def woocommerce_shop(folder: Path) -> Destination:
 
     server = _server(folder, make)
     return woocommerce.connect("woocommerce", list(Operation), server.options(), PREFIX)
+
+
+class _Numbered:
+    """A destination whose ids are numbers, for tests that call their customers c0, c1, …"""
+
+    def __init__(self, destination: Destination) -> None:
+        self._destination = destination
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*arguments: Any) -> Any:
+            return getattr(self._destination, name)(*(_numbered(argument) for argument in arguments))
+
+        return call
+
+
+def _numbered(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_numbered(one) for one in value]
+    if hasattr(value, "source_id"):
+        return replace(value, source_id=str(1000 + int(value.source_id[1:])), recipient=_numbered(value.recipient))
+    if hasattr(value, "address"):
+        return replace(value, address=str(1000 + int(value.address[1:])))
+    return value
+
+
+def odoo_till(folder: Path) -> Destination:
+    def make() -> TillServer:
+        server = TillServer()
+        for number in range(len(_known())):
+            server.add("res.partner", {"id": 1000 + number, "name": "王", "category_id": []})
+        return server
+
+    server = _server(folder, make)
+    return _Numbered(odoo.connect("odoo", list(Operation), server.options(), PREFIX))
 
 
 def youzan_shop(folder: Path) -> Destination:

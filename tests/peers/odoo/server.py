@@ -28,7 +28,8 @@ from tests.peers.postgres import install as install_postgres
 MODULES = "point_of_sale,loyalty,pos_loyalty,stock,account"
 _TEMPLATE = "template_till"
 _KEYS = """
-groups = ("base.group_user", "base.group_partner_manager", "point_of_sale.group_pos_manager", "stock.group_stock_user")
+groups = ("base.group_user", "base.group_partner_manager", "point_of_sale.group_pos_manager", "stock.group_stock_user",
+          "product.group_product_manager")
 groups = [env.ref(name).id for name in groups]
 user = env["res.users"].create({"name": "omnilake", "login": "omnilake", "group_ids": [(6, 0, groups)]})
 for name, number in (("ADMIN", 2), ("OMNILAKE", user.id)):
@@ -109,6 +110,10 @@ class Odoo:
     def client(self) -> OdooClient:
         """A client with the administrator's key."""
         return OdooClient(self.url, self.database, self.keys.admin)
+
+    def sql(self, statement: str) -> list[list[str]]:
+        """Rows of a statement on the current database, as text."""
+        return self.postgres.query(self.database, statement)
 
     def _template(self) -> Keys:
         """Make the template database in this PostgreSQL, from a dump if there is one."""

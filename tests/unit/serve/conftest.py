@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from pipelines.connectors.protocol import BadSignatureError, Capabilities, Check, Page, WebhookEvent
+from pipelines.doors import Door
+from pipelines.keys import Keys, ensure_keys
 from pipelines.serve.app import create_app
-from pipelines.serve.doors import Door
+from pipelines.serve.reader import SnapshotReader
 from pipelines.settings import Settings
 
 with warnings.catch_warnings():  # it recommends a fork of its client's library
@@ -62,10 +64,12 @@ class TalkativeMall(StubMall):
     channel = "talkative"
     webhook_answer = ("text/plain", "success")
 
-    def webhook_challenge(self, query: Mapping[str, str]) -> str:
-        if query.get("signature") != "right":
+    def verify_webhook(self, headers: Mapping[str, str], body: bytes, query: Mapping[str, str]) -> list[WebhookEvent]:
+        if "echostr" not in query:
+            return super().verify_webhook(headers, body, query)
+        if query.get("signature") != "right" or body:
             raise BadSignatureError("not ours")
-        return query["echostr"]
+        return []
 
 
 def sign(body: bytes, secret: bytes) -> str:
@@ -83,6 +87,18 @@ def doors() -> dict[str, Door]:
 
 
 @pytest.fixture
-def client(settings: Settings, doors: dict[str, Door]) -> Iterator[TestClient]:
-    with TestClient(create_app(settings, doors, body_limit=BODY_LIMIT)) as client:
+def keys(settings: Settings) -> Keys:
+    return ensure_keys(settings, {})
+
+
+@pytest.fixture
+def reader(settings: Settings) -> Iterator[SnapshotReader]:
+    reader = SnapshotReader(settings)
+    yield reader
+    reader.close()
+
+
+@pytest.fixture
+def client(settings: Settings, doors: dict[str, Door], keys: Keys, reader: SnapshotReader) -> Iterator[TestClient]:
+    with TestClient(create_app(settings, doors, keys, reader, body_limit=BODY_LIMIT)) as client:
         yield client

@@ -133,7 +133,9 @@ def test_a_platform_that_asks_first_gets_its_echo_if_the_question_is_signed(clie
     right = client.get("/v1/webhooks/talkative", params={"signature": "right", "echostr": "4711"})
     assert (right.status_code, right.text) == (200, "4711")
     assert_problem(client.get("/v1/webhooks/talkative", params={"signature": "x", "echostr": "4711"}), 401)
-    assert_problem(client.get("/v1/webhooks/mall"), 404)
+    assert_problem(client.get("/v1/webhooks/mall", params={"echostr": "4711"}), 401)
+    assert_problem(client.get("/v1/webhooks/talkative", params={"signature": "right"}), 404)
+    assert_problem(client.get("/v1/webhooks/pos", params={"echostr": "4711"}), 404)
 
 
 def test_a_fault_of_a_connector_is_a_500_that_quotes_nothing(

@@ -1,4 +1,4 @@
-"""Who may come in: of every channel its webhooks' verifier and the key of its look-ups.
+"""Who may come in by HTTP: of every channel its webhooks' verifier and the key of its look-ups.
 
 Belongs here: reading them from channels.yml and the environment, and comparing in constant time. Does not belong here:
 HTTP.
@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 
 from pipelines.channels import Channel, Channels
 from pipelines.connectors.protocol import BadSignatureError, Connector
+from pipelines.connectors.registry import FILES
 from pipelines.errors import ConfigurationError
 
 LOOKUP_KEY = "lookup_key_env"
 HOOK_SECRET = "webhook_secret_env"  # noqa: S105 - the name of a setting
 SIGNATURE_HEADER = "x-omnilake-signature"
-FILES = "files"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,148 @@
+"""Which pairs of records are worth a look.
+
+A rule is a set of keys made from one or two fields; two records are a candidate pair if they agree on all keys of a
+rule. Rules are chosen from the data alone: those whose blocks are small enough, as different from each other as
+possible, until the budget of pairs is spent. A block that is too large (a placeholder, a common name) is left out of
+its rule; its records still meet through other rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import combinations
+
+import duckdb
+
+_KEYS = {
+    "given_name": {"given name": "given_sound", "given name begins": "given_sound[:3]"},
+    "surname": {"surname": "surname_sound", "surname begins": "surname_sound[:3]"},
+    "birthday": {
+        "birthday": "birthday",
+        "birth month": "birthday[:6]",
+        "birth day and month": "birthday[5:8]",
+        "birth year and day": "birthday[:4] || birthday[7:8]",
+    },
+    "email": {"e-mail": "email", "e-mail name": "email_local", "e-mail begins": "email_local[:5]"},
+    "phone": {"phone": "phone", "phone fragment": "phone_fragment", "phone ends": "phone[-4:]"},
+    "postcode": {"postcode": "postcode", "postcode begins": "postcode[:3]"},
+    "address": {"address": "address", "address begins": "address[:8]", "street": "address_street"},
+    "city": {"city": "city", "city begins": "city[:3]"},
+    "occupation": {"occupation": "occupation"},
+    "gender": {"gender": "gender"},
+}
+_SAMPLE = 60_000
+"""Records on which the size of a rule is estimated."""
+_LARGEST_BLOCK = 400
+_FEWEST_PAIRS, _PAIRS_A_RECORD = 400_000, 2
+_MOST_RULES = 36
+_WIDE = 200_000
+"""From this many records on, fewer rules are used: each is a pass over all of them."""
+_MOST_RULES_WIDE = 12
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Keys on which both records must agree, and how many pairs that makes. fields: whose keys they are."""
+
+    keys: tuple[str, ...]
+    fields: tuple[str, ...]
+    sql: tuple[str, ...]
+    n_pairs: float
+
+    def hashed(self) -> str:
+        """SQL: one key of all, null if any is."""
+        texts = [f"({sql})" for sql in self.sql]
+        absent = " or ".join(f"{text} is null" for text in texts)
+        return f"if({absent}, null, hash({', '.join(texts)}))"
+
+
+def choose_rules(connection: duckdb.DuckDBPyConnection, columns: Iterable[str]) -> list[Rule]:
+    """The rules for table `records`, fewest pairs wasted first. Empty if nothing tells records apart."""
+    n_records = _count(connection, "select count(*) from records")
+    share = min(1.0, _SAMPLE / max(n_records, 1))
+    connection.execute(f"""
+        create or replace temp table block_sample as
+        select * from records {"" if share == 1 else f"where hash(id) % 1000000 < {int(share * 1_000_000)}"}""")
+    budget = _FEWEST_PAIRS + _PAIRS_A_RECORD * n_records
+    keys = [
+        (field, name, sql)
+        for field, parts in _KEYS.items()
+        for name, sql in parts.items()
+        if sql.split("[")[0].split(" ")[0] in set(columns)
+    ]
+    affordable: list[Rule] = []
+    for size in (1, 2):
+        for combination in combinations(keys, size):
+            fields = tuple(field for field, _, _ in combination)
+            names = tuple(name for _, name, _ in combination)
+            if len(set(fields)) < size or any(set(rule.keys) <= set(names) for rule in affordable):
+                continue
+            rule = Rule(names, fields, tuple(sql for _, _, sql in combination), 0)
+            n_pairs = _pairs(connection, rule, share)
+            if 0 < n_pairs <= budget / 8:
+                affordable.append(Rule(rule.keys, fields, rule.sql, n_pairs))
+    connection.execute("drop table block_sample")
+    return _most_different(affordable, budget, _MOST_RULES_WIDE if n_records > _WIDE else _MOST_RULES)
+
+
+def _pairs(connection: duckdb.DuckDBPyConnection, rule: Rule, share: float) -> float:
+    """How many pairs a rule makes, estimated from the sample; too large blocks do not count."""
+    largest = max(2, int(_LARGEST_BLOCK * share))
+    return (
+        _count(
+            connection,
+            f"""select coalesce(sum(n * (n - 1) // 2) filter (n <= {largest}), 0)::bigint
+                from (select count(*) as n from block_sample group by {rule.hashed()}
+                having {rule.hashed()} is not null)""",
+        )
+        / share**2
+    )
+
+
+def _most_different(rules: list[Rule], budget: float, most: int) -> list[Rule]:
+    """Rules in the order of use: whose fields have been used least, then who makes the fewest pairs."""
+    used: dict[str, int] = {}
+    chosen: list[Rule] = []
+    left = list(rules)
+    spent = 0.0
+    while left and len(chosen) < most:
+        best = min(left, key=lambda rule: (sum(used.get(field, 0) for field in rule.fields) / len(rule.fields), rule.n_pairs))
+        left.remove(best)
+        if spent + best.n_pairs > budget:
+            continue
+        spent += best.n_pairs
+        chosen.append(best)
+        for field in best.fields:
+            used[field] = used.get(field, 0) + 1
+    return chosen
+
+
+def make_pairs(connection: duckdb.DuckDBPyConnection, rules: list[Rule], *, is_two_source: bool) -> int:
+    """Table `pairs` (id_l < id_r, each once) of all candidates; returns how many.
+
+    is_two_source: pairs within one source are no candidates.
+    """
+    connection.execute("create or replace table pairs (id_l bigint, id_r bigint)")
+    if not rules:
+        return 0
+    apart = "and l.source <> r.source" if is_two_source else ""
+    source = ", source" if is_two_source else ""
+    parts = []
+    for rule in rules:
+        connection.execute(f"""
+            create or replace temp table keyed_{len(parts)} as
+            select {rule.hashed()} as key, id{source} from records where {rule.hashed()} is not null
+            qualify count(*) over (partition by key) between 2 and {_LARGEST_BLOCK}""")
+        parts.append(f"""
+            select l.id as id_l, r.id as id_r from keyed_{len(parts)} as l
+            inner join keyed_{len(parts)} as r on l.key = r.key and l.id < r.id {apart}""")
+    connection.execute(f"insert into pairs {' union '.join(parts)}")
+    for number in range(len(parts)):
+        connection.execute(f"drop table keyed_{number}")
+    return _count(connection, "select count(*) from pairs")
+
+
+def _count(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
+    row = connection.execute(sql).fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,147 @@
+"""Records in, persons out: the steps of probabilistic linkage in their order.
+
+Belongs here: the order, and the sizes of samples. One policy for all data: nothing here depends on what the columns of
+the caller are called, and nothing is tuned to a set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from models.linkage import blocking, clustering, scoring
+from models.linkage.comparisons import Compared, comparisons
+from models.linkage.estimation import Patterns, Weights, fit
+from models.linkage.fields import FIELDS
+from models.linkage.normalise import prepare
+
+THRESHOLD = 0.0
+"""Bits above which two records, or the mean of two groups of them, are one person: more likely than not.
+
+No label takes part in it: the prior odds and the weight of each agreement are learned from the data, so that a score
+is a probability, and of two answers the likelier one is given.
+"""
+_RANDOM_PAIRS = 150_000
+_TRAINING_PAIRS = 300_000
+
+
+@dataclass(frozen=True)
+class Linkage:
+    """Who is whom.
+
+    clusters: int64, for each record, in the order given, the number of the first record that is the same person.
+    links: left, right (numbers of records), score (bits). n_pairs: pairs that were compared. rules: what blocked them.
+    weights: the fitted model, None where there was nothing to fit.
+    """
+
+    clusters: np.ndarray
+    links: pa.Table
+    threshold: float
+    n_pairs: int
+    rules: tuple[str, ...]
+    weights: Weights | None
+
+
+def link(table: pa.Table, *, threads: int | None = None, memory_limit: str | None = None) -> Linkage:
+    """Find the records of each person.
+
+    table: any of FIELDS as columns (text, or what has a text), one row a record; a column `source`, if there, says that
+    records of one source are all different persons. Nothing else of the table is read.
+    """
+    wanted = [name for name in table.column_names if name in FIELDS or name == "source"]
+    connection = duckdb.connect()
+    try:
+        connection.execute("set preserve_insertion_order = false")
+        if threads is not None:
+            connection.execute(f"set threads = {threads}")
+        if memory_limit is not None:
+            connection.execute(f"set memory_limit = '{memory_limit}'")
+        return _link(connection, table.select(wanted), "source" in wanted)
+    finally:
+        connection.close()
+
+
+def _link(connection: duckdb.DuckDBPyConnection, table: pa.Table, is_two_source: bool) -> Linkage:
+    n_records = table.num_rows
+    columns = prepare(connection, table)
+    items = comparisons(columns)
+    rules = blocking.choose_rules(connection, columns) if items and n_records > 1 else []
+    n_pairs = blocking.make_pairs(connection, rules, is_two_source=is_two_source)
+    if not n_pairs:
+        return Linkage(np.arange(n_records), _no_links(), THRESHOLD, 0, (), None)
+    weights = _learn(connection, items, n_records, n_pairs, is_two_source)
+    scorer = scoring.Scorer(connection, weights)
+    scorer.score("pairs", "scored")
+    _complete(connection, scorer, n_records, is_two_source)
+    found = connection.execute("select id_l, id_r, score from scored order by id_l, id_r").fetchnumpy()
+    left, right, score = (np.asarray(found[name]) for name in ("id_l", "id_r", "score"))
+    clusters = clustering.cluster(n_records, left, right, score, scorer.unseen, THRESHOLD)
+    inside = clusters[left] == clusters[right]
+    links = pa.table({"left": left[inside], "right": right[inside], "score": score[inside]})
+    return Linkage(clusters, links, THRESHOLD, n_pairs, tuple(" + ".join(rule.keys) for rule in rules), weights)
+
+
+def _no_links() -> pa.Table:
+    return pa.table({"left": pa.array([], pa.int64()), "right": pa.array([], pa.int64()), "score": pa.array([], pa.float64())})
+
+
+def _learn(
+    connection: duckdb.DuckDBPyConnection,
+    items: Sequence[Compared],
+    n_records: int,
+    n_pairs: int,
+    is_two_source: bool,
+) -> Weights:
+    """The weights, from a sample of the candidates and one of random pairs."""
+    share = min(1.0, _TRAINING_PAIRS / n_pairs)
+    chosen = "pairs" if share == 1 else f"(from pairs where hash(id_l, id_r) % 1000000 < {int(share * 1_000_000)})"
+    scoring.compare(connection, items, chosen, "compared")
+    candidates = scoring.patterns(connection, items, "compared")
+    apart = "and l.source <> r.source" if is_two_source else ""
+    all_pairs = _all_pairs(connection, n_records, is_two_source)
+    # Each record meets a few others at random offsets of a random order: a sample of all pairs without making them all.
+    meetings = max(1, min(n_records - 1, _RANDOM_PAIRS // n_records + 1))
+    every = max(1, n_records * meetings // _RANDOM_PAIRS)
+    connection.execute(f"""
+        create or replace temp table shuffled as
+        select id, {"source," if is_two_source else ""} row_number() over (order by hash(id, 7)) - 1 as place from records""")
+    connection.execute(f"""
+        create or replace temp table random_pairs as
+        select l.id as id_l, r.id as id_r from shuffled as l
+        cross join range(1, {meetings + 1}) as meeting (step)
+        inner join shuffled as r on r.place = (l.place + 1 + (step - 1) * {max(1, (n_records - 1) // meetings)}) % {n_records} {apart}
+        where l.place % {every} = 0 and l.id <> r.id""")
+    scoring.compare(connection, items, "random_pairs", "compared")
+    random_pairs = scoring.patterns(connection, items, "compared")
+    connection.execute("drop table compared")
+    return fit(items, Patterns(candidates.levels, candidates.counts / share), random_pairs, all_pairs)
+
+
+def _all_pairs(connection: duckdb.DuckDBPyConnection, n_records: int, is_two_source: bool) -> float:
+    if not is_two_source:
+        return n_records * (n_records - 1) / 2
+    sizes = [n for (n,) in connection.execute("select count(*) from records group by source").fetchall()]
+    return max(1.0, (n_records**2 - sum(size**2 for size in sizes)) / 2)
+
+
+def _complete(connection: duckdb.DuckDBPyConnection, scorer: scoring.Scorer, n_records: int, is_two_source: bool) -> None:
+    """Score the pairs that no rule found though a third record ties both: the mean of a group needs all its pairs."""
+    found = connection.execute(f"select id_l, id_r from scored where score > {THRESHOLD}").fetchnumpy()
+    labels = clustering.components(n_records, np.asarray(found["id_l"]), np.asarray(found["id_r"]))
+    sizes = np.bincount(labels)
+    crowd = np.flatnonzero((sizes[labels] > 2) & (sizes[labels] <= clustering.LARGEST))
+    connection.register("tied", pa.table({"id": crowd, "component": labels[crowd]}))
+    apart = "inner join records as a on a.id = l.id inner join records as b on b.id = r.id and a.source <> b.source"
+    connection.execute(f"""
+        create or replace temp table more_pairs as
+        select l.id as id_l, r.id as id_r from tied as l
+        inner join tied as r on l.component = r.component and l.id < r.id
+        {apart if is_two_source else ""}
+        anti join pairs on pairs.id_l = l.id and pairs.id_r = r.id""")
+    connection.unregister("tied")
+    scorer.score("more_pairs", "more_scored")
+    connection.execute("insert into scored select * from more_scored")
