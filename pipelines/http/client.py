@@ -298,7 +298,7 @@ def judge_status(shown: str, reply: Reply) -> None:
     if 300 <= status < 400:
         raise RefusedError(f"{shown} answered {status}, a redirect; give the final address as `url`.", status=status)
     if 400 <= status < 500 and status != 408:
-        raise RefusedError(f"{shown} answered {status}.", status=status)
+        raise RefusedError(f"{shown} answered {status}.", status=status, reply=reply)
     raise DoubtfulError(f"{shown} answered {status}.", asked or 0.0, status=status)
 
 
