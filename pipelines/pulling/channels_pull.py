@@ -143,7 +143,16 @@ class _ChannelPull:
     def _feed_pull(self, feed: str, capability: FeedCapability) -> FeedPull:
         since = first_since(self.channels, self.channel)
         return FeedPull(
-            self.connector, feed, capability, self._state, self._writer, self._digests, self.now, since, self.stop
+            self.connector,
+            feed,
+            capability,
+            self._state,
+            self._writer,
+            self._digests,
+            self.now,
+            since,
+            self.stop,
+            lambda landed: self.progress(f"pull: {self.channel}: {feed}: {landed:,} new rows so far"),
         )
 
     def _guarded(self, feed: str, pull: FeedPull, work: Callable[[], None], down: str) -> str:

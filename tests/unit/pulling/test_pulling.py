@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from pipelines.connectors.protocol import FeedCapability, Page, WebhookEvent
 from pipelines.connectors.registry import first_since, load_connectors
 from pipelines.errors import ConfigurationError
 from pipelines.http import CredentialsError, DoubtfulError, RefusedError, UnreachableError
+from pipelines.http.clock import note_date
 from pipelines.keys import ensure_keys
 from pipelines.pulling import feed_pull, landing_writer
 from pipelines.pulling.feed_pull import EARLIEST
@@ -229,6 +231,7 @@ def test_files_hold_a_bounded_number_of_rows(home: PulledHome, monkeypatch):
     assert [file.suffix for file in files] == [".jsonl"] * len(files)
     assert all(len(file.read_text().splitlines()) <= 11 for file in files)
     assert [row["order_id"] for row in home.rows()] == [f"o{number}" for number in range(45)]
+    assert "pull: mall: orders: 10 new rows so far" in home.lines
 
 
 def test_money_is_landed_with_every_digit(home: PulledHome):
@@ -369,6 +372,18 @@ def test_another_server_is_read_from_its_beginning(make_home):
     report = moved.pull(shop, at=NOON + DAY)
 
     assert report.landed == 5
+
+
+def test_a_server_whose_clock_is_behind_ours_loses_nothing(home: PulledHome):
+    def answer(*_: object) -> None:
+        note_date({"date": format_datetime(datetime.now(UTC) - minutes(20), usegmt=True)})
+
+    shop = stocked(before_page=answer)
+    home.pull(shop)
+    shop.put("after the pull, by its own clock before", NOON - minutes(19))
+    report = home.pull(shop, at=NOON + minutes(1))
+
+    assert report.landed == 1
 
 
 def test_a_clock_that_was_wrong_once_does_not_stop_the_pulls(make_home):
