@@ -23,10 +23,11 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from tests.chaos.proxy import Fault, FaultProxy
 from tests.peers.errors import CannotBeHadError
@@ -284,7 +285,7 @@ def different(quiet: dict[str, Any], troubled: dict[str, Any]) -> list[str]:
 
 
 def _night() -> Sequence[str]:
-    return "run", "--as-of", f"{datetime.now(UTC).astimezone().date()}"
+    return "run", "--as-of", f"{datetime.now(ZoneInfo("Asia/Shanghai")).date()}"
 
 
 def main() -> None:
