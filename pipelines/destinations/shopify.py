@@ -55,7 +55,7 @@ def connect(name: str, operations: Iterable[Operation], options: Options, prefix
     shop = open_shop(read, options.channel)
     read.end()
     try:
-        label(prefix, Tag("", ""))
+        label(prefix, Tag("", "x" * 255))
     except ValueError as error:
         raise ConfigurationError(f"destinations.yml: destination {name!r}: {error}; choose a shorter one.") from error
     return ShopifyDestination(name, operations, shop, options.channel, prefix)

@@ -55,7 +55,7 @@ def connect(name: str, operations: Iterable[Operation], options: Options, prefix
     read.secret("encoding_aes_key", None)
     read.end()
     try:
-        label(prefix, Tag("", ""), characters=LABEL_CHARACTERS, size=LABEL_BYTES)
+        label(prefix, Tag("", "x" * 255), characters=LABEL_CHARACTERS, size=LABEL_BYTES)
     except ValueError as error:
         raise ConfigurationError(f"destinations.yml: destination {name!r}: {error}; choose a shorter one.") from error
     return WeChatDestination(name, operations, account, options.channel, prefix)

@@ -62,7 +62,7 @@ def connect(name: str, operations: Iterable[Operation], options: Options, prefix
     if not all(activity.isdigit() for activity in activities.values()):
         raise ConfigurationError(f"{where} has unusable activities; map campaign ids to the numbers of activities.")
     try:
-        label(prefix, Tag("", ""), characters=LABEL_CHARACTERS)
+        label(prefix, Tag("", "x" * 255), characters=LABEL_CHARACTERS)
     except ValueError as error:
         raise ConfigurationError(f"{where}: {error}; choose a shorter one.") from error
     return YouzanDestination(name, operations, shop, options.channel, prefix, activities)
