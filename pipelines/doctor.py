@@ -12,9 +12,11 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 
 from pipelines.channels import load_channels
-from pipelines.connectors.registry import load_connectors
+from pipelines.connectors.protocol import Check, Connector
+from pipelines.connectors.registry import FILES, connector_of, first_since, load_connectors
 from pipelines.doors import open_doors
 from pipelines.errors import OmnilakeError
+from pipelines.http import quick_calls
 from pipelines.inbox import oldest_notice
 from pipelines.keys import load_keys
 from pipelines.settings import Settings
@@ -45,6 +47,7 @@ def examine(settings: Settings) -> list[Finding]:
         *_versions(),
         _told("channels.yml", lambda: str(load_channels(settings).path)),
         *_secrets(settings),
+        *_connectors(settings),
         _told("keys", lambda: _keys(settings)),
         _key_file_mode(settings),
         _told("state database", lambda: _state(settings)),
@@ -90,6 +93,34 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
                 ok = bool(os.environ.get(str(variable)))
                 remedy = "" if ok else f"Set {variable} in the environment (see .env.example)."
                 yield Finding(f"secret {variable} of {channel.id}", ok, "set" if ok else "not set", remedy)
+
+
+def _connectors(settings: Settings) -> Iterator[Finding]:
+    """Whether each platform answers and takes our credentials; nobody is waited for long."""
+    try:
+        channels = load_channels(settings)
+    except OmnilakeError:
+        return
+    for channel in channels.channels.values():
+        if channel.connector == FILES:
+            continue
+        name = f"connector {channel.connector} of {channel.id}"
+        try:
+            first_since(channels, channel.id)
+            connector = connector_of(channels, channel.id)
+        except OmnilakeError as error:
+            yield Finding(name, False, "missing or wrong setting", str(error))
+            continue
+        for check in _checks(connector):
+            yield Finding(f"{name}: {check.name}", check.ok, check.found, check.remedy)
+
+
+def _checks(connector: Connector) -> list[Check]:
+    try:
+        with quick_calls():
+            return connector.check()
+    except Exception as error:  # noqa: BLE001 - an examination ends with findings, whatever a platform sends
+        return [Check("check", False, f"ended with {type(error).__name__}", "Is `url` the address of that platform?")]
 
 
 def _serving(settings: Settings) -> Iterator[Finding]:

@@ -6,42 +6,35 @@ planned deliveries, set-based in DuckDB. Does not belong here: coupons, which ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import duckdb
-import pyarrow as pa
 import sqlalchemy as sa
 
 from pipelines.activation import outbox
 from pipelines.activation.audience_data import Published
-from pipelines.activation.tables import FAILED, PENDING, PLANNED_COLUMNS, deliveries, destination_state
+from pipelines.activation.exchange import copy_into, fetch_chunks
+from pipelines.activation.tables import FAILED, PENDING, deliveries, destination_state
 from pipelines.destinations.protocol import Operation
 
 _SAMPLES = 3
-_BATCH = 20_000
 
-_HELD = pa.schema(
-    [
-        ("address", pa.string()),
-        ("customer_id", pa.string()),
-        ("version", pa.int64()),
-        ("fingerprint", pa.string()),
-        ("content", pa.string()),
-    ]
-)
-_OPEN = pa.schema(
-    [
-        ("delivery_id", pa.string()),
-        ("address", pa.string()),
-        ("customer_id", pa.string()),
-        ("version", pa.int64()),
-        ("fingerprint", pa.string()),
-        ("state", pa.string()),
-    ]
-)
+_HELD = {
+    "address": "VARCHAR",
+    "customer_id": "VARCHAR",
+    "version": "BIGINT",
+    "fingerprint": "VARCHAR",
+    "content": "VARCHAR",
+}
+_OPEN = {
+    "delivery_id": "VARCHAR",
+    "address": "VARCHAR",
+    "customer_id": "VARCHAR",
+    "version": "BIGINT",
+    "fingerprint": "VARCHAR",
+    "state": "VARCHAR",
+}
 
 _DESIRED_TAGS = """
     SELECT
@@ -261,11 +254,11 @@ def plan_differences(
     if _SOURCE_TABLES[operation] not in published.tables:
         return None
     place = (destination, operation.value)
-    outbox.copy_into(
+    copy_into(
         connection, engine, "held", _HELD, destination_state,
         destination_state.c.destination == place[0], destination_state.c.operation == place[1],
     )  # fmt: skip
-    outbox.copy_into(
+    copy_into(
         connection, engine, "open_deliveries", _OPEN, deliveries,
         deliveries.c.destination == place[0], deliveries.c.operation == place[1],
         deliveries.c.state.in_((*PENDING, *FAILED)),
@@ -278,7 +271,7 @@ def plan_differences(
     connection.execute(_CHANGES, {"pending": list(PENDING), "failed": list(FAILED)})
     connection.execute(_TAG_PAYLOADS if operation is Operation.TAGS else _RECOMMENDATION_PAYLOADS)
     if write:
-        overtaken = connection.execute(_OVERTAKEN).to_arrow_table().to_pylist()
+        overtaken = [row for chunk in fetch_chunks(connection, _OVERTAKEN) for row in chunk]
         outbox.supersede(
             engine, [{**row, "destination": destination, "operation": operation.value} for row in overtaken]
         )
@@ -289,13 +282,8 @@ def plan_differences(
             "decided_at": now,
             "snapshot_id": published.snapshot_id,
         }
-        outbox.insert_planned(engine, _batches(connection, parameters))
+        outbox.insert_planned(engine, fetch_chunks(connection, _PLANNED, parameters))
     return _difference(connection, destination, operation)
-
-
-def _batches(connection: duckdb.DuckDBPyConnection, parameters: dict[str, Any]) -> Iterator[pa.RecordBatch]:
-    for batch in connection.execute(_PLANNED, parameters).to_arrow_reader(_BATCH):
-        yield from pa.Table.from_batches([batch]).cast(PLANNED_COLUMNS).to_batches()
 
 
 def _difference(connection: duckdb.DuckDBPyConnection, destination: str, operation: Operation) -> Difference:

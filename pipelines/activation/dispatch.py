@@ -14,6 +14,7 @@ What a fault means:
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -46,7 +47,9 @@ MAX_ATTEMPTS = len(RETRY_SECONDS) + 1
 _BREAKER = 3
 """A destination that fails so many calls in a row is left alone until the next push."""
 
+_SERVER_FAULT = 500
 _LONGEST_REASON = 300
+_PERSONAL = re.compile(r"\S*@\S*|\+?\d(?:[\s().-]?\d){6,}")
 
 
 class Brake:
@@ -230,7 +233,7 @@ def _attempt(
         outcome = by_key.get(one.claim.key) or unknown(one.claim.key, "the destination didn't answer for this record")
         if outcome.kind is OutcomeKind.UNKNOWN:
             doubtful.append(one)
-            reason = outcome.reason or reason
+            reason = _shown(outcome.reason or reason)
         else:
             settlements.append(_settlement(one.claim, outcome, now))
     if settlements and all(settlement.state == "planned" for settlement in settlements):
@@ -268,8 +271,7 @@ def _after_fault(
         case DoubtfulError() | OSError():
             brake.failed(words)
     settlements = read_back(destination, operation, part, brake, now, words)
-    # Halving helps against a record that breaks the call; a broken connection would break every half alike.
-    is_down = isinstance(fault, OSError) or (isinstance(fault, DoubtfulError) and fault.seconds > 0)
+    is_down = isinstance(fault, OSError) or (isinstance(fault, DoubtfulError) and not _may_be_halved(fault))
     absent = {one.claim.delivery_id for one in settlements if one.state in ("planned", "rejected")}
     if is_down or not absent:
         return settlements, []
@@ -281,6 +283,13 @@ def _after_fault(
     rest = [one for one in part if one.claim.delivery_id in absent]
     middle = (len(rest) + 1) // 2
     return kept, [rest[:middle], rest[middle:]]
+
+
+def _may_be_halved(fault: DoubtfulError) -> bool:
+    """Halving helps against a record that breaks the call; a broken connection would break every half alike. And only a
+    server that has answered is done with the call: after a time-out, or behind a gateway, its effect may still come.
+    """
+    return fault.status == _SERVER_FAULT and not fault.seconds
 
 
 def _call(destination: Destination, operation: Operation, records: list[Record]) -> list[Outcome]:
@@ -300,9 +309,9 @@ def _settlement(claim: Claim, outcome: Outcome, now: datetime) -> Settlement:
         case OutcomeKind.APPLIED | OutcomeKind.ALREADY:
             return Settlement(claim, "applied")
         case OutcomeKind.REJECTED:
-            return Settlement(claim, "rejected", (outcome.reason or "refused without a reason")[:_LONGEST_REASON])
+            return Settlement(claim, "rejected", _shown(outcome.reason or "refused without a reason"))
         case _:
-            return again(claim, (outcome.reason or "asked to try later")[:_LONGEST_REASON], now, outcome.seconds)
+            return again(claim, _shown(outcome.reason or "asked to try later"), now, outcome.seconds)
 
 
 def again(claim: Claim, reason: str, now: datetime, seconds: float | None = None) -> Settlement:
@@ -365,8 +374,13 @@ def read_back(
     return settlements
 
 
+def _shown(reason: str) -> str:
+    """A reason as it may be kept and shown: whatever a destination quotes, no number or address of anybody."""
+    return _PERSONAL.sub("…", reason)[:_LONGEST_REASON]
+
+
 def _words(fault: BaseException | None) -> str:
     """Our own errors speak for themselves and hold no PII; of others only the type is safe to show."""
     if isinstance(fault, OmnilakeError):
-        return str(fault)[:_LONGEST_REASON].rstrip(".")
+        return _shown(str(fault)).rstrip(".")
     return f"{type(fault).__name__} while sending"

@@ -13,13 +13,11 @@ held_out, suppressed and capped are decisions not to send; they are final at onc
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import duckdb
-import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -27,6 +25,11 @@ from pipelines.activation.tables import PENDING, campaign_plans, deliveries, des
 from pipelines.destinations.protocol import Operation
 
 _CHUNK = 20_000
+
+Row = dict[str, Any]
+"""What planning hands over: the columns of `deliveries` that it decides, with `payload` (null where nothing is to be
+sent) and `content` (what the destination holds afterwards, where the next difference needs it)."""
+
 _PLACE = ("destination", "operation", "address", "customer_id")
 _NOTED = ("version", "fingerprint", "content")
 
@@ -70,26 +73,24 @@ class Settlement:
     is_doubted: bool = False
 
 
-def insert_planned(engine: sa.Engine, batches: Iterable[pa.RecordBatch]) -> int:
-    """Add planned deliveries, one transaction a batch; a delivery that is there already is left as it is.
+def insert_planned(engine: sa.Engine, chunks: Iterable[list[Row]]) -> None:
+    """Add planned deliveries, one transaction a chunk; a delivery that is there already is left as it is.
 
-    The order of batches and a kill between them don't matter: the next planning finds what is still missing.
+    The order of chunks and a kill between them don't matter: the next planning finds what is still missing.
     """
-    count = 0
-    for batch in batches:
-        if batch.num_rows:
-            with engine.begin() as transaction:
-                count += _insert(transaction, batch)
-    return count
+    for rows in chunks:
+        with engine.begin() as transaction:
+            _insert(transaction, rows)
 
 
-def insert_decisions(engine: sa.Engine, planned: pa.Table, plan: dict[str, Any]) -> int:
+def insert_decisions(engine: sa.Engine, chunks: Iterable[list[Row]], plan: Row) -> None:
     """Add all decisions of one planning of one campaign together with its record, in one transaction.
 
     All or nothing: budget and caps of what follows depend on them.
     """
     with engine.begin() as transaction:
-        count = sum(_insert(transaction, batch) for batch in planned.to_batches(max_chunksize=_CHUNK))
+        for rows in chunks:
+            _insert(transaction, rows)
         statement = _insert_into(engine, campaign_plans).values(plan)
         transaction.execute(
             statement.on_conflict_do_update(
@@ -101,11 +102,9 @@ def insert_decisions(engine: sa.Engine, planned: pa.Table, plan: dict[str, Any])
                 },
             )
         )
-    return count
 
 
-def _insert(transaction: sa.Connection, batch: pa.RecordBatch) -> int:
-    rows = batch.to_pylist()
+def _insert(transaction: sa.Connection, rows: list[Row]) -> None:
     bodies = [
         {name: row[name] for name in ("delivery_id", "payload", "content")}
         for row in rows
@@ -117,7 +116,6 @@ def _insert(transaction: sa.Connection, batch: pa.RecordBatch) -> int:
     transaction.execute(_insert_into(transaction.engine, deliveries).on_conflict_do_nothing(), rows)
     if bodies:
         transaction.execute(_insert_into(transaction.engine, payloads).on_conflict_do_nothing(), bodies)
-    return len(rows)
 
 
 def supersede(engine: sa.Engine, superseded: Sequence[dict[str, Any]]) -> None:
@@ -297,50 +295,6 @@ def _hold(transaction: sa.Connection, delivery_ids: Sequence[str]) -> None:
 
 def _drop_payloads(transaction: sa.Connection, delivery_ids: Sequence[str]) -> None:
     transaction.execute(payloads.delete().where(payloads.c.delivery_id.in_(delivery_ids)))
-
-
-def copy_into(
-    connection: duckdb.DuckDBPyConnection,
-    engine: sa.Engine,
-    name: str,
-    schema: pa.Schema,
-    table: sa.Table,
-    *conditions: Any,
-) -> None:
-    """Make the DuckDB temporary table `name` of the rows of a state table that meet the conditions.
-
-    Read by key range in short transactions, so that a long read never keeps other writers of the state waiting.
-    """
-    connection.register("_schema", schema.empty_table())
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM _schema")
-    connection.unregister("_schema")
-    for chunk in read_chunks(engine, schema, table, *conditions):
-        connection.register("_chunk", chunk)
-        connection.execute(f"INSERT INTO {name} SELECT * FROM _chunk")
-        connection.unregister("_chunk")
-
-
-def read_chunks(engine: sa.Engine, schema: pa.Schema, table: sa.Table, *conditions: Any) -> Iterator[pa.Table]:
-    """The rows of a state table as Arrow tables of at most some thousand rows, in the order of its key."""
-    key = list(table.primary_key.columns)
-    # The key comes along beside the columns asked for, which need not hold all of it.
-    columns = [*(table.c[name] for name in schema.names), *(column.label(f"key_{column.name}") for column in key)]
-    after: tuple[Any, ...] | None = None
-    while True:
-        statement = sa.select(*columns).where(*conditions).order_by(*key).limit(_CHUNK)
-        if after is not None:
-            statement = statement.where(sa.tuple_(*key) > sa.tuple_(*map(sa.literal, after)))
-        with engine.begin() as transaction:
-            rows = transaction.execute(statement).all()
-        if rows:
-            arrays = [
-                pa.array(values, type=field.type)
-                for values, field in zip(zip(*rows, strict=True), schema, strict=False)
-            ]
-            yield pa.Table.from_arrays(arrays, schema=schema)
-        if len(rows) < _CHUNK:
-            return
-        after = tuple(rows[-1][len(schema) :])
 
 
 def _insert_into(engine: sa.Engine, table: sa.Table) -> Any:

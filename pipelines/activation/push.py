@@ -27,6 +27,7 @@ from pipelines.activation.coupons import home_secret
 from pipelines.activation.decisions import CampaignDecision, decide, find_withheld
 from pipelines.activation.differences import Difference, plan_differences
 from pipelines.activation.dispatch import Brake
+from pipelines.activation.exchange import fetch_chunks
 from pipelines.activation.sending import Sent, deliver, recover
 from pipelines.destinations.protocol import Operation
 from pipelines.destinations.registry import Configured, load_destinations
@@ -239,14 +240,14 @@ class _Planning:
         secret: bytes,
     ) -> None:
         self._campaign_addresses(destinations)
-        decision, planned = decide(
+        decision = decide(
             self.connection, self.published, campaign_id, campaign, sorted(destinations), file.caps, secret, self.now
         )
         self.report.campaigns.append(decision)
         if self.write:
             outbox.insert_decisions(
                 self.engine,
-                planned,
+                fetch_chunks(self.connection, "SELECT * FROM newly_planned ORDER BY delivery_id"),
                 {
                     "campaign_id": campaign_id,
                     "wave": decision.wave,

@@ -9,7 +9,7 @@ and what an answer means (dispatch).
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -153,7 +153,23 @@ def _lanes(
         yield lambda batches: [settlement for batch in batches for settlement in send_one(batch)]
         return
     with ThreadPoolExecutor(lanes, thread_name_prefix=f"push-{destination.name}") as pool:
-        yield lambda batches: [settlement for settled in pool.map(send_one, batches) for settlement in settled]
+
+        def send(batches: Sequence[Sequence[Claim]]) -> list[Settlement]:
+            waiting = deque(batches)
+
+            def lane() -> list[Settlement]:
+                settlements: list[Settlement] = []
+                while True:
+                    try:
+                        batch = waiting.popleft()
+                    except IndexError:
+                        return settlements
+                    settlements += send_one(batch)
+
+            running = [pool.submit(lane) for _ in range(min(lanes, len(batches)))]
+            return [settlement for one in running for settlement in one.result()]
+
+        yield send
 
 
 def _turns(claims: Sequence[Claim]) -> Iterator[list[Claim]]:

@@ -1,12 +1,11 @@
 """The tables of activation in the state database.
 
-Belongs here: their columns, the states a delivery can be in, and the shape in which planning hands deliveries over.
+Belongs here: their columns, the states a delivery can be in.
 Does not belong here: any transaction on them (outbox).
 """
 
 from __future__ import annotations
 
-import pyarrow as pa
 import sqlalchemy as sa
 
 from pipelines.state import metadata
@@ -82,31 +81,3 @@ campaign_plans = sa.Table(
     sa.Column("planned_at", sa.DateTime, nullable=False),
     comment="How many persons each planning found in the audience, and how many it newly decided.",
 )
-
-PLANNED_COLUMNS = pa.schema(
-    [
-        ("delivery_id", pa.string()),
-        ("idempotency_key", pa.string()),
-        ("destination", pa.string()),
-        ("operation", pa.string()),
-        ("customer_id", pa.string()),
-        ("address", pa.string()),
-        ("campaign_id", pa.string()),
-        ("wave", pa.string()),
-        ("version", pa.int64()),
-        ("fingerprint", pa.string()),
-        ("subject", pa.string()),
-        ("state", pa.string()),
-        ("reason", pa.string()),
-        ("decided_on", pa.date32()),
-        ("decided_at", pa.timestamp("us")),
-        ("snapshot_id", pa.string()),
-        ("campaign_kind", pa.string()),
-        ("liability_cents", pa.int64()),
-        ("valid_to", pa.date32()),
-        ("payload", pa.string()),
-        ("content", pa.string()),
-    ]
-)
-"""What planning hands over. payload: null where nothing is to be sent. content: what the destination holds afterwards,
-where the next difference needs it (tags)."""

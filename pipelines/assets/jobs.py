@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from pipelines.assets.connectors import PULLED
 from pipelines.assets.platform import Platform
 from pipelines.feeds.contract import FEEDS
 from pipelines.feeds.landing import FORMATS
@@ -44,6 +45,7 @@ def build_jobs() -> list[Any]:
     everything = dg.AssetSelection.all()
     pushing = dg.AssetSelection.assets(["activation", "deliveries"], ["snapshots", "current"])
     publishing = dg.AssetSelection.assets(["snapshots", "marts"]) | pushing
+    pulled = dg.AssetSelection.assets(PULLED)
     raw = dg.AssetSelection.assets(*(["raw", name] for name in FEEDS))
     other_feeds = dg.AssetSelection.assets(*(["raw", name] for name in FEEDS if name not in INTRADAY_FEEDS))
     hooks = {record_failure}
@@ -58,7 +60,8 @@ def build_jobs() -> list[Any]:
             executor_def=executor, description="Orders, refunds and events only, published without a push.",
         ),
         dg.define_asset_job(
-            "backfill", everything - raw - publishing, config=business_date, hooks=hooks, executor_def=executor,
+            "backfill", everything - pulled - raw - publishing, config=business_date, hooks=hooks,
+            executor_def=executor,
             description="Marts as of past business dates, for their history; publishes and pushes nothing.",
         ),
     ]  # fmt: skip

@@ -32,20 +32,23 @@ def push(destination: str | None, dry_run: bool, as_json: bool) -> None:
 @click.command(cls=HomeCommand)
 @click.option("--json", "as_json", is_flag=True)
 def status(as_json: bool) -> None:
-    """Show the last runs and how fresh each channel's feeds are."""
-    from pipelines.status import feed_freshness, last_runs
+    """Show the last runs, how fresh each channel's feeds are, and how the last pulls went."""
+    from pipelines.status import feed_freshness, last_pulls, last_runs
 
     settings = chosen_settings()
-    runs, feeds = last_runs(settings), feed_freshness(settings)
+    runs, feeds, pulls = last_runs(settings), feed_freshness(settings), last_pulls(settings)
     if as_json:
-        click.echo(
-            json.dumps(plain([{"kind": "run", **run} for run in runs] + [{"kind": "feed", **feed} for feed in feeds]))
-        )
+        kinds = {"run": runs, "feed": feeds, "pull": pulls}
+        click.echo(json.dumps(plain([{"kind": kind, **row} for kind, rows in kinds.items() for row in rows])))
         return
     print_dicts(runs, ("started_at", "job", "as_of", "status", "rows_received", "rows_quarantined", "error"), False)
     print_dicts(
         feeds, ("channel", "feed", "last_taken_at", "files", "rows_received", "rows_quarantined", "late"), False
     )
+    if pulls:
+        print_dicts(
+            pulls, ("channel", "feed", "pulled_at", "rows_received", "rows_landed", "failing_since", "error"), False
+        )
 
 
 @click.command(cls=HomeCommand)

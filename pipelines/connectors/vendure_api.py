@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from pipelines.connectors.options import SettingsReader
@@ -81,10 +82,10 @@ class VendureApi:
 def open_api(read: SettingsReader) -> VendureApi:
     """The API that a channel's settings name. Raises ConfigurationError naming the channel, the setting and the remedy.
 
-    Settings: url, ca_file, admin_api (path, /admin-api), channel_token (of one of several Vendure channels), and
-    api_key_env, or username and password_env.
+    Settings: url, ca_file, timeout (seconds, 30), admin_api (path, /admin-api), channel_token (of one of several
+    Vendure channels), and api_key_env, or username and password_env.
     """
-    url, ca_file = read.url(), read.ca_file()
+    reach = partial(Http, read.url(), ca_file=read.ca_file(), timeout=read.whole("timeout", 30, most=600))
     path = read.text("admin_api", "/admin-api")
     channel_token = read.text("channel_token", None)
     headers = {"vendure-token": channel_token} if channel_token else {}
@@ -93,8 +94,8 @@ def open_api(read: SettingsReader) -> VendureApi:
     key = read.secret("api_key", None) if username else read.secret("api_key")
     password = read.secret("password", None) if key else read.secret("password")
     if key:
-        return VendureApi(Http(url, headers={**headers, "vendure-api-key": key}, secrets=[key], ca_file=ca_file), path)
-    door = Http(url, secrets=[password], ca_file=ca_file)
+        return VendureApi(reach(headers={**headers, "vendure-api-key": key}, secrets=[key]), path)
+    door = reach(secrets=[password])
 
     def login() -> Token:
         body = {"query": _LOGIN, "variables": {"username": username, "password": password}}
@@ -108,7 +109,7 @@ def open_api(read: SettingsReader) -> VendureApi:
             )
         return Token(token)
 
-    return VendureApi(Http(url, headers=headers, auth=TokenAuth(login), secrets=[password], ca_file=ca_file), path)
+    return VendureApi(reach(headers=headers, auth=TokenAuth(login), secrets=[password]), path)
 
 
 def _explained(error: RefusedError) -> RefusedError:

@@ -59,6 +59,11 @@ def connect(name: str, operations: Iterable[Operation], options: Options, prefix
     api = open_api(read, options.channel)
     field = read.text("recommendations_field", "x_omnilake_recommendations")
     read.end()
+    if not options.channel:
+        raise ConfigurationError(
+            f"{where} of kind odoo names no channel; add `channel:`, the channel whose member ids are this server's "
+            "contact ids."
+        )
     if not re.fullmatch(r"x_[a-z0-9_]{1,60}", field):
         raise ConfigurationError(
             f"{where} has recommendations_field {field!r}; Odoo wants x_ and then small letters, digits and _."
@@ -85,7 +90,7 @@ class OdooDestination:
             batch_size={operation: _BATCH[operation] for operation in taken},
             reads_back=taken,
             resend_is_safe=taken,
-            channel=channel or None,
+            channel=channel,
         )
 
     def capabilities(self) -> Capabilities:

@@ -107,7 +107,7 @@ class Http:
         self._timeout = timeout
         self._rate = rate
         self._attempts = attempts
-        self._wait = tenacity.wait_exponential_jitter(initial=backoff, max=60 * backoff, jitter=backoff / 2)
+        self._wait = tenacity.wait_exponential(backoff, max=60 * backoff) + tenacity.wait_random(0, backoff / 2)
         self._sleep = sleep
         silence_libraries()
         self._client = httpx.Client(
@@ -183,7 +183,7 @@ class Http:
     def _builder(
         self, method: str, path: str, params: Any, json: Any, data: Any, headers: Mapping[str, str] | None
     ) -> Callable[[], httpx.Request]:
-        shown = f"{method} {self._host}{_shown_path(path)}"
+        shown = f"{method} {self._host}{shown_path(path)}"
         content: dict[str, Any] = {"content": data} if isinstance(data, bytes | str) else {"data": data}
         sent = dict(headers or {})
         if json is not None:
@@ -226,7 +226,7 @@ class Http:
             self._rate.take(cost)
         try:
             reply = self._exchange(request)
-            _judge_status(request.extensions["shown"], reply)
+            judge_status(request.extensions["shown"], reply)
             if reply.body and "json" in reply.headers.get("content-type", ""):
                 reply.json()  # a truncated body is found here, where it can still be asked for again
             if check:
@@ -285,7 +285,8 @@ class Http:
         return error
 
 
-def _judge_status(shown: str, reply: Reply) -> None:
+def judge_status(shown: str, reply: Reply) -> None:
+    """Raise the error that the answer's status stands for, unless it is success. shown: the call, as texts name it."""
     status = reply.status
     if 200 <= status < 300:
         return
@@ -298,7 +299,7 @@ def _judge_status(shown: str, reply: Reply) -> None:
         raise RefusedError(f"{shown} answered {status}, a redirect; give the final address as `url`.", status=status)
     if 400 <= status < 500 and status != 408:
         raise RefusedError(f"{shown} answered {status}.", status=status)
-    raise DoubtfulError(f"{shown} answered {status}.", asked or 0.0)
+    raise DoubtfulError(f"{shown} answered {status}.", asked or 0.0, status=status)
 
 
 def _is_worth_repeating(error: BaseException) -> bool:
@@ -313,7 +314,7 @@ def _has_surely_no_effect(error: BaseException) -> bool:
     return isinstance(error, UnreachableError)
 
 
-def _shown_path(path: str) -> str:
+def shown_path(path: str) -> str:
     """The path without its query, and without parts that look like a phone number or an address."""
     bare = re.sub(r"^https?://[^/]*", "", path).split("?")[0].split("#")[0]
     return _PERSONAL.sub("…", bare if bare.startswith("/") or not bare else "/" + bare)[:120]

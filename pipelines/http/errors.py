@@ -39,9 +39,10 @@ class UnreachableError(TransientError, OSError):
 class DoubtfulError(TransientError):
     """Sent, but no whole answer came back (time-out, reset, truncated, 5xx): the effect may be there.
 
-    seconds: how long it asked us to wait, if it did.
+    seconds: how long it asked us to wait, if it did. status: the HTTP status, if there was a whole answer.
     """
 
-    def __init__(self, message: str, seconds: float = 0.0) -> None:
+    def __init__(self, message: str, seconds: float = 0.0, *, status: int | None = None) -> None:
         super().__init__(message)
         self.seconds = seconds
+        self.status = status

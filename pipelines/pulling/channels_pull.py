@@ -27,7 +27,7 @@ from pipelines.keys import ensure_keys
 from pipelines.pulling.feed_pull import OUR_OWN_FAULTS, FeedPull, StoppedError
 from pipelines.pulling.landing_writer import LandingWriter
 from pipelines.pulling.row_digests import RowDigests
-from pipelines.pulling.state import PullState
+from pipelines.pulling.state import PullState, forget_other_channels
 from pipelines.settings import Settings
 
 CHANNELS_AT_A_TIME = 4
@@ -91,6 +91,7 @@ def pull_all(
     TransientError if landing or the state database takes nothing; a platform's fault is in the report and in `status`.
     """
     connectors = load_connectors(settings, channels) if connectors is None else connectors
+    forget_other_channels(engine, list(connectors))
     if not connectors:
         return PullReport()
     stop = threading.Event()

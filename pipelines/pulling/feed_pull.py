@@ -218,7 +218,7 @@ class FeedPull:
         self, landed_feed: str, rows: Sequence[Mapping[str, Any]], seen_until: datetime, remember: bool
     ) -> None:
         keys = [self.digests.key(landed_feed, row) for row in rows]
-        known = self.state.landed(landed_feed, keys)
+        known = self.state.landed(self.feed, landed_feed, keys)
         for key, row in zip(keys, rows, strict=True):
             place = (landed_feed, key)
             content = self.digests.content(landed_feed, row)

@@ -39,13 +39,14 @@ pulled_rows = sa.Table(
     "pull_rows",
     metadata,
     sa.Column("channel", sa.String(255), primary_key=True),
+    sa.Column("asked_feed", sa.String(32), primary_key=True),
     sa.Column("landed_feed", sa.String(32), primary_key=True),
     sa.Column("row_key", sa.LargeBinary(16), primary_key=True),
     sa.Column("content", sa.LargeBinary(16), nullable=False),
-    sa.Column("asked_feed", sa.String(32), nullable=False),
     sa.Column("seen_until", sa.DateTime, nullable=False),
     sa.Column("landed_at", sa.DateTime, nullable=False),
-    comment="Keyed digests of what was last landed for a key, as far back as overlaps and sweeps read again.",
+    comment="Keyed digests of what was last landed for a key, as far back as overlaps and sweeps read again. Per feed "
+    "that was asked for: an order may know less of its member than the members do, and both views stay as they are.",
 )
 
 pull_status = sa.Table(
@@ -123,14 +124,15 @@ class PullState:
         with self.engine.begin() as connection:
             self._put_rows(connection, feed, rows)
 
-    def landed(self, feed: str, keys: Sequence[bytes]) -> dict[RowKey, Landed]:
-        """What was last landed for those keys, as far as it is remembered."""
+    def landed(self, asked: str, feed: str, keys: Sequence[bytes]) -> dict[RowKey, Landed]:
+        """What reading the feed `asked` last landed in `feed` for those keys, as far as it is remembered."""
         found = {}
         with self.engine.connect() as connection:
             for some in _portions(keys):
                 rows = connection.execute(
                     sa.select(pulled_rows).where(
                         pulled_rows.c.channel == self.channel,
+                        pulled_rows.c.asked_feed == asked,
                         pulled_rows.c.landed_feed == feed,
                         pulled_rows.c.row_key.in_(some),
                     )
@@ -186,7 +188,11 @@ class PullState:
         for feed, key in rows:
             by_feed.setdefault(feed, []).append(key)
         for feed, keys in by_feed.items():
-            mine = sa.and_(pulled_rows.c.channel == self.channel, pulled_rows.c.landed_feed == feed)
+            mine = sa.and_(
+                pulled_rows.c.channel == self.channel,
+                pulled_rows.c.asked_feed == asked,
+                pulled_rows.c.landed_feed == feed,
+            )
             for some in _portions(keys):
                 connection.execute(sa.delete(pulled_rows).where(mine, pulled_rows.c.row_key.in_(some)))
         if rows:
@@ -222,6 +228,12 @@ def pull_states(engine: sa.Engine) -> list[dict[str, Any]]:
     with engine.connect() as connection:
         rows = connection.execute(sa.select(pull_status).order_by(pull_status.c.channel, pull_status.c.feed))
         return [dict(row) for row in rows.mappings()]
+
+
+def forget_other_channels(engine: sa.Engine, channels: Sequence[str]) -> None:
+    """Forget how the pulls of channels went that have no connector any more, lest they be failing for ever."""
+    with engine.begin() as connection:
+        connection.execute(sa.delete(pull_status).where(pull_status.c.channel.not_in(channels)))
 
 
 def _portions(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

@@ -49,6 +49,7 @@ def mall(folder: Path) -> Destination:
 
 DESTINATIONS: list[Callable[[Path], Destination]] = [
     files,
+    served_destinations.corner_shop,
     mall,
     served_destinations.odoo_till,
     served_destinations.shopify_shop,

@@ -41,8 +41,8 @@ def test_every_source_of_the_dbt_project_has_a_producer(settings: Settings, defi
 def test_every_asset_has_a_readable_group(definitions: dg.Definitions) -> None:
     groups = {spec.group_name for spec in definitions.resolve_all_asset_specs()}
     assert groups == {
-        "landing", "reference", "operations", "identity", "staging", "intermediate", "marts", "models", "publishing",
-        "activation",
+        "connectors", "landing", "reference", "operations", "identity", "staging", "intermediate", "marts", "models",
+        "publishing", "activation",
     }  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def test_a_backfill_is_by_business_date_and_pushes_nothing(definitions: dg.Defin
     job = definitions.resolve_job_def("backfill")
     assert job.partitions_def is not None
     keys = job.asset_layer.selected_asset_keys
-    assert not {key for key in keys if key.path[0] in ("raw", "activation", "snapshots")}
+    assert not {key for key in keys if key.path[0] in ("landing", "raw", "activation", "snapshots")}
     assert dg.AssetKey(["marts", "customer_rfm"]) in keys
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -382,3 +383,24 @@ def test_one_record_that_the_server_refuses_holds_up_no_neighbour(mall: Vendure,
     }  # fmt: skip
     assert destination.received(Operation.COUPON) == 2
     assert mall.sql("select count(*) from promotion where \"couponCode\" = 'TAKEN'") == [["1"]]
+
+
+def test_the_permissions_of_the_documentation_are_enough_and_no_more_than_needed(mall: Vendure) -> None:
+    owner, shop = mall.member(**person(50))
+    mall.buy(shop, {"WIP-80": 1})
+    reading = ["ReadCustomer", "ReadOrder", "ReadCatalog", "ReadPromotion"]
+    sending = ["UpdateCustomer", "CreateCustomerGroup", "UpdateCustomerGroup", "CreatePromotion"]
+    reader = replace(options(mall, username="reader@example.com"), secrets={"password": "reader-password"})
+    mall.administrator("reader@example.com", "reader-password", reading)
+    for feed in ("members", "orders", "products", "coupons", "stores"):
+        pulled(connect(reader), feed)
+    assert [check.ok for check in connect(reader).check()] == [True]
+    poor = vendure_destination.connect("mall", list(Operation), reader, "omnilake:")
+    with pytest.raises(CredentialsError, match="permission"):
+        poor.apply_tags([segment(owner, "loyal")])
+
+    mall.administrator("sender@example.com", "sender-password", reading + sending)
+    sender = replace(options(mall, username="sender@example.com"), secrets={"password": "sender-password"})
+    destination = vendure_destination.connect("mall", list(Operation), sender, "omnilake:")
+    assert [outcome.kind for outcome in destination.apply_tags([segment(owner, "loyal")])] == [OutcomeKind.APPLIED]
+    assert [outcome.kind for outcome in destination.issue_coupon([coupon(owner, "ROLE")])] == [OutcomeKind.APPLIED]

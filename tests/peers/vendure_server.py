@@ -272,6 +272,15 @@ class Vendure:
                  "translations": [{"languageCode": "en", "name": "omnilake"}]}  # fmt: skip
         return str(self.admin(document, i=given)["createApiKey"]["apiKey"])
 
+    def administrator(self, email: str, password: str, permissions: list[str]) -> None:
+        """An administrator with a role of exactly those permissions."""
+        channel = self.admin("{ activeChannel { id } }")["activeChannel"]["id"]
+        role = {"code": email, "description": "omnilake", "permissions": permissions, "channelIds": [channel]}
+        made = self.admin("mutation ($i: CreateRoleInput!) { createRole(input: $i) { id } }", i=role)["createRole"]
+        person = {"firstName": "o", "lastName": "l", "emailAddress": email, "password": password,
+                  "roleIds": [made["id"]]}  # fmt: skip
+        self.admin("mutation ($i: CreateAdministratorInput!) { createAdministrator(input: $i) { id } }", i=person)
+
     def second_channel(self) -> str:
         """The token of another channel, in which nothing was sold."""
         zones = self.admin("{ zones { items { id } } }")["zones"]["items"]

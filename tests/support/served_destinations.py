@@ -12,6 +12,8 @@ from unittest import mock
 from pipelines.connectors import youzan_api
 from pipelines.destinations import odoo, shopify, wechat, woocommerce, youzan
 from pipelines.destinations.protocol import Destination, Operation
+from tests.examples import corner_destination
+from tests.support.corner_server import KEY, CornerServer
 from tests.support.platform_server import PlatformServer
 from tests.support.shopify_server import ShopifyServer
 from tests.support.till_server import TillServer
@@ -36,6 +38,11 @@ def _server(folder: Path, make: Callable[[], PlatformServer]) -> PlatformServer:
 def _known() -> list[str]:
     """The addresses that the contract test uses."""
     return [f"c{number}" for number in range(20)]
+
+
+def corner_shop(folder: Path) -> Destination:
+    options = replace(_server(folder, CornerServer).options(), secrets={"api_key": KEY})
+    return corner_destination.connect("corner", list(Operation), options, PREFIX)
 
 
 def shopify_shop(folder: Path) -> Destination:

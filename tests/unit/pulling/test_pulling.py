@@ -188,6 +188,16 @@ def test_one_read_may_bring_several_feeds(home: PulledHome):
     assert len(home.rows(feed="orders")) == len(home.rows(feed="refunds")) == 1
 
 
+def test_two_views_of_a_record_do_not_take_turns_in_landing(home: PulledHome):
+    class Views(MemoryShop):
+        def pull(self, feed, since, until, state=None):
+            yield Page({"members": [{"member_id": "m", "name": "李雷"} if feed == "members" else {"member_id": "m"}]})
+
+    shop = Views(feeds=("orders", "members"))
+
+    assert [home.pull(shop, at=NOON + minutes(number)).landed for number in range(3)] == [2, 0, 0]
+
+
 def test_a_record_without_its_key_is_landed_once_for_ingest_to_judge(home: PulledHome):
     class Odd(MemoryShop):
         def pull(self, feed, since, until, state=None):
