@@ -46,6 +46,7 @@ def connect(name: str, operations: Iterable[Operation], options: Options, prefix
     shop = open_shop(read, options.channel)
     read.text("store_id", "online")
     read.mapping("statuses")
+    read.text("consent_meta", None)
     read.end()
     return WooCommerceDestination(name, operations, shop, options.channel, prefix)
 
