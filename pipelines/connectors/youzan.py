@@ -170,7 +170,7 @@ class YouzanConnector:
     def _item(self, listed: Any) -> Any:
         """The article with its specifications; as it was listed if it is gone meanwhile."""
         item_id = _get(listed, "item_id")
-        if item_id is None or "sku_list" in listed:
+        if not str(item_id or "").isdigit() or "sku_list" in listed:
             return listed
         return self._shop.record(api.ITEM, self._item_body(item_id)) or listed
 
