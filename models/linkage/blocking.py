@@ -107,7 +107,9 @@ def _most_different(rules: list[Rule], budget: float, most: int) -> list[Rule]:
     left = list(rules)
     spent = 0.0
     while left and len(chosen) < most:
-        best = min(left, key=lambda rule: (sum(used.get(field, 0) for field in rule.fields) / len(rule.fields), rule.n_pairs))
+        best = min(
+            left, key=lambda rule: (sum(used.get(field, 0) for field in rule.fields) / len(rule.fields), rule.n_pairs)
+        )
         left.remove(best)
         if spent + best.n_pairs > budget:
             continue

@@ -29,7 +29,9 @@ def components(n: int, left: Integers, right: Integers) -> Integers:
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
-def cluster(n: int, left: Integers, right: Integers, weights: Floats, unseen: float, threshold: float = 0.0) -> Integers:
+def cluster(
+    n: int, left: Integers, right: Integers, weights: Floats, unseen: float, threshold: float = 0.0
+) -> Integers:
     """The cluster of each record: the number of its first record.
 
     left, right, weights: scored pairs, each once. unseen: the weight of a pair that nobody scored.

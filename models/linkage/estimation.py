@@ -56,12 +56,36 @@ class Patterns:
 
 
 def fit(comparisons: Sequence[Compared], candidates: Patterns, random_pairs: Patterns, n_pairs: float) -> Weights:
-    """Fit the mixture. n_pairs: all pairs there are; candidates: counts of those that blocking found."""
+    """Fit the mixture. n_pairs: all pairs there are; candidates: counts of those that blocking found.
+
+    Households are taken to exist only if they explain the data better than one person's errors do, by more than what
+    their parameters cost (Bayesian information criterion). Else two fields that err together would pass for relatives.
+    """
+    plain, likelihood = _fit(comparisons, candidates, random_pairs, n_pairs, with_relatives=False)
+    shared = [item for item in comparisons if item.field in SHARED_IN_A_HOUSEHOLD]
+    own = [item for item in comparisons if item.field not in SHARED_IN_A_HOUSEHOLD]
+    if not shared or not own:
+        return plain
+    richer, its_likelihood = _fit(comparisons, candidates, random_pairs, n_pairs, with_relatives=True)
+    n_parameters = 1 + sum(item.n_levels - 1 for item in shared)
+    n_related = max((richer.match + richer.relative) * n_pairs, 2.0)
+    gain = its_likelihood - likelihood - n_parameters / 2 * np.log(n_related)
+    return richer if gain > 0 else plain
+
+
+def _fit(
+    comparisons: Sequence[Compared],
+    candidates: Patterns,
+    random_pairs: Patterns,
+    n_pairs: float,
+    *,
+    with_relatives: bool,
+) -> tuple[Weights, float]:
+    """The weights and the log likelihood of the candidates."""
     seen = [_frequencies(random_pairs, column, item.n_levels) for column, item in enumerate(comparisons)]
     smallest = _RAREST / max(random_pairs.counts.sum(), 1.0)
-    start = candidates.counts.sum() / 10 / n_pairs
-    match = min(start, 1e-2)
-    relative = match / 10
+    match = min(candidates.counts.sum() / 10 / n_pairs, 1e-2)
+    relative = match / 10 if with_relatives else 0.0
     m = [_rising(item.n_levels) for item in comparisons]
     u = list(seen)
     household = [
@@ -69,34 +93,37 @@ def fit(comparisons: Sequence[Compared], candidates: Patterns, random_pairs: Pat
         for column, item in enumerate(comparisons)
     ]
     for _ in range(_ROUNDS):
-        p_match, p_relative = _posteriors(candidates.levels, m, u, household, match, relative)
+        p_match, p_relative, likelihood = _posteriors(candidates, m, u, household, match, relative)
         of_match, of_relative = p_match * candidates.counts, p_relative * candidates.counts
         new = max(of_match.sum() / n_pairs, 1e-15)
         is_still = abs(new - match) < _STILL * match
-        match, relative = new, max(of_relative.sum() / n_pairs, 1e-15)
+        match = new
+        relative = max(of_relative.sum() / n_pairs, 1e-15) if with_relatives else 0.0
         for column, item in enumerate(comparisons):
             m[column] = _shares(candidates.levels[:, column], of_match, item.n_levels)
             u[column] = _less_matches(seen[column], m[column], match, smallest)
-            if item.field in SHARED_IN_A_HOUSEHOLD:
+            if with_relatives and item.field in SHARED_IN_A_HOUSEHOLD:
                 household[column] = _shares(candidates.levels[:, column], of_relative, item.n_levels)
             else:
                 household[column] = u[column]
         if is_still:
             break
-    return Weights(tuple(comparisons), tuple(m), tuple(u), tuple(household), match, relative)
+    return Weights(tuple(comparisons), tuple(m), tuple(u), tuple(household), match, relative), likelihood
 
 
 def _posteriors(
-    levels: Integers, m: list[Floats], u: list[Floats], household: list[Floats], match: float, relative: float
-) -> tuple[Floats, Floats]:
+    patterns: Patterns, m: list[Floats], u: list[Floats], household: list[Floats], match: float, relative: float
+) -> tuple[Floats, Floats, float]:
+    """Of each pattern the probabilities of one person and of a household; the log likelihood of all."""
+    levels = patterns.levels
     as_match = np.full(len(levels), np.log(match))
-    as_relative = np.full(len(levels), np.log(relative))
+    as_relative = np.full(len(levels), np.log(relative) if relative else -np.inf)
     as_strangers = np.full(len(levels), np.log(max(1 - match - relative, 1e-12)))
     for column in range(levels.shape[1]):
         for total, probabilities in ((as_match, m), (as_relative, household), (as_strangers, u)):
             total += np.append(np.log(probabilities[column]), 0.0)[levels[:, column]]
     whole = np.logaddexp(np.logaddexp(as_match, as_relative), as_strangers)
-    return np.exp(as_match - whole), np.exp(as_relative - whole)
+    return np.exp(as_match - whole), np.exp(as_relative - whole), float(whole @ patterns.counts)
 
 
 def _rising(n_levels: int) -> Floats:

@@ -86,7 +86,9 @@ def _link(connection: duckdb.DuckDBPyConnection, table: pa.Table, is_two_source:
 
 
 def _no_links() -> pa.Table:
-    return pa.table({"left": pa.array([], pa.int64()), "right": pa.array([], pa.int64()), "score": pa.array([], pa.float64())})
+    return pa.table(
+        {"left": pa.array([], pa.int64()), "right": pa.array([], pa.int64()), "score": pa.array([], pa.float64())}
+    )
 
 
 def _learn(
@@ -128,7 +130,9 @@ def _all_pairs(connection: duckdb.DuckDBPyConnection, n_records: int, is_two_sou
     return max(1.0, (n_records**2 - sum(size**2 for size in sizes)) / 2)
 
 
-def _complete(connection: duckdb.DuckDBPyConnection, scorer: scoring.Scorer, n_records: int, is_two_source: bool) -> None:
+def _complete(
+    connection: duckdb.DuckDBPyConnection, scorer: scoring.Scorer, n_records: int, is_two_source: bool
+) -> None:
     """Score the pairs that no rule found though a third record ties both: the mean of a group needs all its pairs."""
     found = connection.execute(f"select id_l, id_r from scored where score > {THRESHOLD}").fetchnumpy()
     labels = clustering.components(n_records, np.asarray(found["id_l"]), np.asarray(found["id_r"]))

@@ -23,9 +23,7 @@ from models.linkage.fields import FIELDS
 
 _MISSING = "('null', 'none', 'n/a', 'unknown', '未知', '不详', '无', '-')"
 _ASCII = "regexp_full_match({v}, '[\\x20-\\x7E]*')"
-_FOLDED = (
-    "trim(regexp_replace(regexp_replace(lower({v}), '[''`]+', '', 'g'), '[^a-z0-9]+', ' ', 'g'))"
-)
+_FOLDED = "trim(regexp_replace(regexp_replace(lower({v}), '[''`]+', '', 'g'), '[^a-z0-9]+', ' ', 'g'))"
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> list[str]:
@@ -131,9 +129,7 @@ def _text(
     made[field] = folded if spaced else f"replace({folded}, ' ', '')"
 
 
-def _name_part(
-    field: str, connection: duckdb.DuckDBPyConnection, made: dict[str, str], joins: list[str]
-) -> None:
+def _name_part(field: str, connection: duckdb.DuckDBPyConnection, made: dict[str, str], joins: list[str]) -> None:
     whole = made.get(field)
     _text(field, connection, made, joins)
     if whole:
@@ -148,9 +144,7 @@ def _whole_name(connection: duckdb.DuckDBPyConnection, made: dict[str, str], joi
         made[part] = _read_name(connection, joins, is_plain, pattern, index)
 
 
-def _read_name(
-    connection: duckdb.DuckDBPyConnection, joins: list[str], is_plain: str, pattern: str, index: int
-) -> str:
+def _read_name(connection: duckdb.DuckDBPyConnection, joins: list[str], is_plain: str, pattern: str, index: int) -> str:
     plain = f"regexp_replace(lower(regexp_extract(said.name, '{pattern}', 1)), '[^a-z]+', '', 'g')"
     others = connection.execute(
         f"select distinct name from said where name is not null and not ({is_plain}) order by all"

@@ -108,9 +108,7 @@ def _columns_of(connection: duckdb.DuckDBPyConnection, item: Compared) -> list[s
 
 def level_sql(item: Compared) -> str:
     """SQL: the number of the highest level that holds."""
-    cases = " ".join(
-        f"when {level.sql} then {item.n_levels - 1 - number}" for number, level in enumerate(item.levels)
-    )
+    cases = " ".join(f"when {level.sql} then {item.n_levels - 1 - number}" for number, level in enumerate(item.levels))
     return f"(case when {item.column}_l is null or {item.column}_r is null then -1 {cases} else 0 end)::tinyint"
 
 

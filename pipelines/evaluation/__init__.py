@@ -1,0 +1,1 @@
+"""Our models measured on data of the user's own: files in, figures out, nothing kept."""

@@ -1,0 +1,82 @@
+"""A user's file as a table with our fields.
+
+Belongs here: reading CSV and Parquet, and `field=column` maps. Does not belong here: what any model does with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from pipelines.errors import ConfigurationError
+
+_READERS = {
+    ".parquet": "read_parquet({})",
+    ".pq": "read_parquet({})",
+    ".csv": "read_csv({}, all_varchar = true, header = true)",
+    ".tsv": "read_csv({}, all_varchar = true, header = true, delim = '\t')",
+}
+
+
+def parse_map(text: str | None, fields: Collection[str]) -> dict[str, str]:
+    """`field=column,…` as a mapping. Raises ConfigurationError for another form, an unknown field or one said twice."""
+    mapping: dict[str, str] = {}
+    for part in (text or "").split(","):
+        if not part.strip():
+            continue
+        field, sign, column = (piece.strip() for piece in part.partition("="))
+        if not sign or not column:
+            raise ConfigurationError(f"--map: {part.strip()!r} is not of the form field=column.")
+        if field not in fields:
+            raise ConfigurationError(f"--map: there is no field {field!r}; the fields are {', '.join(fields)}.")
+        if field in mapping:
+            raise ConfigurationError(f"--map: {field!r} stands there twice; name each field once.")
+        mapping[field] = column
+    return mapping
+
+
+def read_table(data: Path, mapping: Mapping[str, str], fields: Collection[str]) -> pa.Table:
+    """The mapped columns of a file as text, named by field; a field without a map takes the column of its own name.
+
+    `first+last` maps a field to several columns, joined with a space. Raises ConfigurationError if the file is neither
+    CSV nor Parquet, cannot be read, or lacks a column.
+    """
+    reader = _READERS.get(data.suffix.lower())
+    if reader is None:
+        raise ConfigurationError(f"--data: {data.name} must end in one of {', '.join(_READERS)}.")
+    source = reader.format("'" + str(data).replace("'", "''") + "'")
+    with duckdb.connect() as connection:
+        try:
+            columns = [name for name, *_ in connection.execute(f"describe select * from {source}").fetchall()]
+        except duckdb.Error as error:
+            raise ConfigurationError(
+                f"--data: {data.name} cannot be read as {data.suffix[1:]} ({type(error).__name__})."
+            ) from error
+        chosen = {field: field for field in fields if field in columns} | dict(mapping)
+        sql = ", ".join(f"{_expression(column, columns, data)} as {_quoted(field)}" for field, column in chosen.items())
+        if not chosen:
+            raise ConfigurationError(f"--map: name the columns of {data.name}, which are {', '.join(columns)}.")
+        try:
+            return connection.execute(f"select {sql} from {source}").to_arrow_table()
+        except duckdb.Error as error:
+            raise ConfigurationError(
+                f"--data: {data.name} cannot be read to its end ({type(error).__name__})."
+            ) from error
+
+
+def _expression(column: str, columns: Collection[str], data: Path) -> str:
+    """SQL: a column's text, or several columns' joined."""
+    parts = [column] if column in columns else column.split("+")
+    for part in parts:
+        if part not in columns:
+            raise ConfigurationError(f"--map: {data.name} has no column {part!r}; it has {', '.join(columns)}.")
+    if len(parts) == 1:
+        return f"{_quoted(parts[0])}::varchar"
+    return f"nullif(concat_ws(' ', {', '.join(f'{_quoted(part)}::varchar' for part in parts)}), '')"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
