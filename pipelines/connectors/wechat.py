@@ -77,6 +77,9 @@ def connect(options: Options) -> WeChatConnector:
 class WeChatConnector:
     """One shop's pull side."""
 
+    webhook_answer = ("text/plain", "success")
+    """WeChat takes another answer for a failure, and pushes the message again."""
+
     def __init__(self, channel: str, account: WeChat, store_id: str, messages: SealedMessages | None) -> None:
         self.channel = channel
         self._account = account

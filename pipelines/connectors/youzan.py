@@ -63,6 +63,9 @@ def connect(options: Options) -> YouzanConnector:
 class YouzanConnector:
     """One shop's pull side."""
 
+    webhook_answer = ("application/json", '{"code": 0, "msg": "success"}')
+    """Without the word `success` Youzan takes a message for undelivered."""
+
     def __init__(self, channel: str, shop: Youzan, store_id: str, client_id: str, client_secret: str) -> None:
         self.channel = channel
         self._shop = shop
