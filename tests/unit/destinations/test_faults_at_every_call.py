@@ -4,6 +4,7 @@ exactly one effect."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -146,3 +147,30 @@ def test_every_record_ends_with_exactly_one_effect(name: str, fault: Fault, monk
                 assert destination.read_back(operation, records) == {one.key: Found.PRESENT for one in records}
             if Operation.COUPON in destination.capabilities().operations:
                 assert platform.coupons(server) == len(PEOPLE)
+
+
+@pytest.mark.parametrize("name", PLATFORMS)
+def test_threads_at_the_same_time_don_t_disturb_each_other(name: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(youzan_api, "TAG_CALLS_PER_SECOND", 10_000)
+    platform, people = PLATFORMS[name], [str(number) for number in range(24)]
+    with platform.server() as server, ThreadPoolExecutor(8) as threads:
+        for person in people:
+            platform.know(server, person)
+        options = server.options()
+        options = replace(options, settings={**options.settings, **platform.settings})
+        destination = platform.connect(name, list(Operation), options, "omnilake:")
+        assert destination.capabilities().concurrency > 1
+        for operation in sorted(destination.capabilities().operations):
+            records = [record(operation, person) for person in people]
+            batches = [records[start : start + 3] for start in range(0, len(records), 3)]
+            send = {
+                Operation.TAGS: destination.apply_tags,
+                Operation.COUPON: destination.issue_coupon,
+                Operation.RECOMMENDATIONS: destination.put_recommendations,
+            }[operation]
+            outcomes = [outcome for made in threads.map(send, batches) for outcome in made]
+
+            assert {outcome.kind for outcome in outcomes} == {OutcomeKind.APPLIED}
+            assert destination.read_back(operation, records) == {one.key: Found.PRESENT for one in records}
+        if Operation.COUPON in destination.capabilities().operations:
+            assert platform.coupons(server) == len(people)
