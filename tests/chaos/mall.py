@@ -58,6 +58,7 @@ campaigns:
 ERRORS = b'{"errors":[{"message":"INTERNAL_SERVER_ERROR","extensions":{"code":"INTERNAL_SERVER_ERROR"}}],"data":null}'
 EXPIRED = b'{"errors":[{"message":"not authorized","extensions":{"code":"FORBIDDEN"}}],"data":null}'
 SKUS = ("MP1-400", "WIP-80", "NAP-M", "BOT-240")
+ZONE = ZoneInfo("Asia/Shanghai")
 OMNILAKE = Path(sys.executable).parent / "omnilake"
 RUN_SECONDS = 600
 MOST_RUNS = 200
@@ -285,7 +286,7 @@ def different(quiet: dict[str, Any], troubled: dict[str, Any]) -> list[str]:
 
 
 def _night() -> Sequence[str]:
-    return "run", "--as-of", f"{datetime.now(ZoneInfo("Asia/Shanghai")).date()}"
+    return "run", "--as-of", f"{datetime.now(ZONE).date()}"
 
 
 def main() -> None:
