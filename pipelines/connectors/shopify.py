@@ -135,7 +135,7 @@ class ShopifyConnector:
         match feed:
             case "orders":
                 self._complete(node, "Order", "lineItems", documents.LINE_ITEM)
-                for refund in node["refunds"]:
+                for refund in node.get("refunds") or []:
                     self._complete(refund, "Refund", "refundLineItems", documents.REFUND_LINE_ITEM)
                 return translated(feed, node, rows.order_rows)
             case "members":
@@ -150,7 +150,7 @@ class ShopifyConnector:
                 return translated(feed, node, rows.coupon_rows)
 
     def _complete(self, node: dict[str, Any], type_name: str, field: str, fields: str) -> None:
-        connection = node.get(field)
+        connection = node.get(field) if isinstance(node, dict) else None
         if isinstance(connection, dict) and (connection.get("pageInfo") or {}).get("hasNextPage"):
             node[field] = {"nodes": self._shop.whole(node, type_name, field, fields)}
 

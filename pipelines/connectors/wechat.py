@@ -40,6 +40,9 @@ _ORDERS_A_PAGE, _MEMBERS_A_PAGE, _PRODUCTS_A_PAGE = 100, 200, 30
 _REFUNDS_A_PAGE = 100
 """Not ours to choose: what a page of the list of after-sale orders holds at most."""
 
+_OPENED = datetime(2020, 1, 1, tzinfo=UTC)
+"""No shop of this kind is older: a first pull need not ask for each day before."""
+
 _YIELDS = {
     "orders": ("orders", "members"),
     "refunds": ("refunds",),
@@ -74,6 +77,9 @@ def connect(options: Options) -> WeChatConnector:
 class WeChatConnector:
     """One shop's pull side."""
 
+    webhook_answer = ("text/plain", "success")
+    """WeChat takes another answer for a failure, and pushes the message again."""
+
     def __init__(self, channel: str, account: WeChat, store_id: str, messages: SealedMessages | None) -> None:
         self.channel = channel
         self._account = account
@@ -99,6 +105,9 @@ class WeChatConnector:
         if feed == "members":
             yield from self._members(until, (state or {}).get("page", 1))
             return
+        if until < _OPENED:
+            yield Page(gather(_YIELDS[feed], []))
+            return
         first, last = floor(since.timestamp()), ceil(until.timestamp())
         lists: dict[str, tuple[str, dict[str, Any], str]] = {
             "orders": (
@@ -118,10 +127,13 @@ class WeChatConnector:
         made = []
         for source_id in dict.fromkeys(source_ids):
             try:
-                made.append(self._rows(feed, self._single(feed, source_id)))
+                record = self._single(feed, source_id)
             except RefusedError as error:
                 if concerns_us(error):
                     raise
+                continue
+            if record is not None:
+                made.append(self._rows(feed, record))
         return Page(gather(_YIELDS[feed], made))
 
     def verify_webhook(self, headers: Mapping[str, str], body: bytes, query: Mapping[str, str]) -> list[WebhookEvent]:
@@ -156,12 +168,16 @@ class WeChatConnector:
 
     def _listed(self, feed: str, source_id: str) -> Rows:
         """A record that a list names. One that is refused all the same is not lost: it goes to quarantine by its id."""
+        refusal = None
         try:
-            return self._rows(feed, self._single(feed, source_id))
+            record = self._single(feed, source_id)
         except RefusedError as error:
             if concerns_us(error):
                 raise
-            return {feed: [{"untranslated": {"id": source_id, "errcode": error.code}}]}
+            record, refusal = None, error.code
+        if record is None:
+            return {feed: [{"untranslated": {"id": source_id, "errcode": refusal}}]}
+        return self._rows(feed, record)
 
     def _rows(self, feed: str, record: Any) -> Rows:
         match feed:

@@ -47,12 +47,14 @@ _SECOND = timedelta(seconds=1)
 def connect(options: Options) -> WooCommerceConnector:
     """The connector of a channel. Raises ConfigurationError naming the channel, the setting and the remedy.
 
-    Settings beside those of `open_shop`: store_id (of the stock counts), statuses (mapping of the
-    shop's own order statuses to the contract's).
+    Settings beside those of `open_shop`: store_id (of the stock counts), statuses (mapping of the shop's own order
+    statuses to the contract's), consent_meta (key of the customers' meta data that says whether they agreed to
+    advertisements).
     """
     read = SettingsReader(options)
     shop = open_shop(read, options.channel)
     store_id = read.text("store_id", "online")
+    consent_meta = read.text("consent_meta", None, "the key of a customer's meta data")
     statuses = {str(word): str(status) for word, status in read.mapping("statuses").items()}
     secret = read.secret("webhook_secret", None)
     read.end()
@@ -61,7 +63,7 @@ def connect(options: Options) -> WooCommerceConnector:
             f"channels.yml: channel {options.channel!r} has unusable statuses; map the shop's own words to: "
             f"{', '.join(ORDER_STATUSES)}."
         )
-    return WooCommerceConnector(options.channel, shop, store_id, statuses, secret)
+    return WooCommerceConnector(options.channel, shop, store_id, statuses, consent_meta, secret)
 
 
 class WooCommerceConnector:
@@ -73,12 +75,14 @@ class WooCommerceConnector:
         shop: WooCommerce,
         store_id: str,
         statuses: Mapping[str, str],
+        consent_meta: str | None = None,
         webhook_secret: str | None = None,
     ) -> None:
         self.channel = channel
         self._shop = shop
         self._store_id = store_id
         self._statuses = statuses
+        self._consent_meta = consent_meta
         self._webhook_secret = webhook_secret
 
     def capabilities(self) -> Capabilities:
@@ -153,7 +157,7 @@ class WooCommerceConnector:
                 refunds = self._refunds(record)
                 return translated(feed, record, partial(self._order, refunds))
             case "members":
-                return translated(feed, record, rows.member_rows)
+                return translated(feed, record, partial(rows.member_rows, consent_meta=self._consent_meta))
             case "products":
                 variations = self._variations(record)
                 return translated(feed, record, partial(self._product, variations))

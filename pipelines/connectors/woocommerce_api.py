@@ -52,8 +52,15 @@ class WooCommerce:
             if error.status == 400 and number > 1:
                 return [], 0
             raise
-        pages = reply.headers.get("x-wp-totalpages", "1")
-        return reply.json(), int(pages) if pages.isdigit() else 1
+        records, pages = reply.json(), reply.headers.get("x-wp-totalpages", "")
+        if pages.isdigit():
+            return records, int(pages)
+        if len(records) < int(asked["per_page"]):
+            return records, 1
+        raise RefusedError(
+            "WooCommerce's answer lacks the header X-WP-TotalPages, so nobody can tell how much there is; let the "
+            "proxy or plug-in that takes it off leave it."
+        )
 
     def currency(self) -> str:
         """The currency of the shop's prices."""

@@ -28,6 +28,8 @@ STATUSES = {
 CARTS = {"checkout-draft", "auto-draft", "draft"}
 _TENDERS = {"cod": "cash", "stripe": "card", "alipay": "alipay", "wechat_pay": "wechat_pay"}
 
+_YES = {"1", "yes", "true", "on"}
+
 _ORDER_FIELDS = {
     "id", "parent_id", "number", "order_key", "created_via", "version", "status", "currency", "currency_symbol",
     "date_created", "date_created_gmt", "date_modified", "date_modified_gmt", "discount_total", "discount_tax",
@@ -86,8 +88,9 @@ def order_rows(order: Mapping[str, Any], refunds: list[Any], statuses: Mapping[s
     return {"orders": [said(row)], "refunds": [_refund(order, refund) for refund in refunds]}
 
 
-def member_rows(customer: Mapping[str, Any]) -> Rows:
-    """A customer with an account."""
+def member_rows(customer: Mapping[str, Any], consent_meta: str | None = None) -> Rows:
+    """A customer with an account. consent_meta: key of the meta data that says whether they agreed to advertisements;
+    without it nothing is said of consent."""
     billing = customer.get("billing") or {}
     names = (customer["first_name"] or billing.get("first_name"), customer["last_name"] or billing.get("last_name"))
     registered_at = from_gmt(customer["date_created_gmt"])
@@ -101,6 +104,7 @@ def member_rows(customer: Mapping[str, Any]) -> Rows:
         "province": billing.get("state"),
         "city": billing.get("city"),
         "address": " ".join(billing[part] for part in ("address_1", "address_2") if billing.get(part)),
+        "consent_marketing": _consent(customer, consent_meta) if consent_meta else None,
         **unknown_fields(customer, _CUSTOMER_FIELDS),
     }
     return {"members": [said(row)]}
@@ -160,6 +164,11 @@ def sku_of(sku: Any, product_id: Any, variation_id: Any) -> str:
     """The sku; of an article without one, its id."""
     text = str(sku or "").strip()
     return text or (f"variation-{variation_id}" if variation_id else f"product-{product_id}")
+
+
+def _consent(customer: Mapping[str, Any], key: str) -> bool:
+    given = next((meta["value"] for meta in customer.get("meta_data") or [] if meta.get("key") == key), None)
+    return str(given).strip().lower() in _YES
 
 
 def _lines(items: list[Any]) -> tuple[list[dict[str, Any]], Decimal]:

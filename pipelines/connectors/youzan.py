@@ -63,6 +63,9 @@ def connect(options: Options) -> YouzanConnector:
 class YouzanConnector:
     """One shop's pull side."""
 
+    webhook_answer = ("application/json", '{"code": 0, "msg": "success"}')
+    """Without the word `success` Youzan takes a message for undelivered."""
+
     def __init__(self, channel: str, shop: Youzan, store_id: str, client_id: str, client_secret: str) -> None:
         self.channel = channel
         self._shop = shop
@@ -170,7 +173,7 @@ class YouzanConnector:
     def _item(self, listed: Any) -> Any:
         """The article with its specifications; as it was listed if it is gone meanwhile."""
         item_id = _get(listed, "item_id")
-        if item_id is None or "sku_list" in listed:
+        if not str(item_id or "").isdigit() or "sku_list" in listed:
             return listed
         return self._shop.record(api.ITEM, self._item_body(item_id)) or listed
 

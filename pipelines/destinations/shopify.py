@@ -41,6 +41,7 @@ from pipelines.destinations.protocol import (
 from pipelines.destinations.recommendation_text import StoredList, list_text, stored_list
 from pipelines.errors import ConfigurationError
 
+_CONCURRENCY = 4
 _BATCH = {Operation.TAGS: 20, Operation.COUPON: 20, Operation.RECOMMENDATIONS: 25}
 """A mutation costs 10 points; metafieldsSet takes 25."""
 
@@ -76,6 +77,7 @@ class ShopifyDestination:
             reads_back=taken,
             resend_is_safe=taken,
             channel=channel or None,
+            concurrency=_CONCURRENCY,
         )
         self._lock = threading.Lock()
 

@@ -36,6 +36,7 @@ from pipelines.errors import ConfigurationError
 from pipelines.http import RefusedError
 
 LABEL_CHARACTERS, LABEL_BYTES = 30, 30
+_CONCURRENCY = 4
 _FOLLOWERS_A_CALL = 50
 _REFUSALS = {
     "40003": "WeChat knows no such openid",
@@ -75,6 +76,7 @@ class WeChatDestination:
             reads_back=taken,
             resend_is_safe=taken,
             channel=channel or None,
+            concurrency=_CONCURRENCY,
         )
         self._lock = threading.Lock()
         self._ids: dict[str, int] | None = None

@@ -34,6 +34,8 @@ from pipelines.destinations.protocol import (
 )
 from pipelines.destinations.recommendation_text import list_text, stored_list
 
+_CONCURRENCY = 2
+"""A shop on a small host is not to be knocked over by us."""
 _BATCH = {Operation.TAGS: PAGE_SIZE, Operation.RECOMMENDATIONS: PAGE_SIZE, Operation.COUPON: 50}
 _TAKEN = "woocommerce_rest_coupon_code_already_exists"
 _GONE = "WooCommerce knows no such customer"
@@ -46,6 +48,7 @@ def connect(name: str, operations: Iterable[Operation], options: Options, prefix
     shop = open_shop(read, options.channel)
     read.text("store_id", "online")
     read.mapping("statuses")
+    read.text("consent_meta", None)
     read.end()
     return WooCommerceDestination(name, operations, shop, options.channel, prefix)
 
@@ -66,6 +69,7 @@ class WooCommerceDestination:
             reads_back=taken,
             resend_is_safe=taken,
             channel=channel or None,
+            concurrency=_CONCURRENCY,
         )
 
     def capabilities(self) -> Capabilities:

@@ -42,6 +42,9 @@ from pipelines.errors import ConfigurationError
 from pipelines.http import DoubtfulError
 
 LABEL_CHARACTERS = 32
+_CONCURRENCY = 4
+_LATE_EFFECT_SECONDS = 120.0
+"""Youzan says of its lists that they lag by tens of seconds."""
 _BATCH = {Operation.TAGS: 50, Operation.COUPON: 20}
 _COUPONS = 1
 """`activity_type_group`: vouchers, not codes."""
@@ -91,6 +94,8 @@ class YouzanDestination:
             reads_back=taken,
             resend_is_safe=taken & {Operation.TAGS},
             channel=channel or None,
+            concurrency=_CONCURRENCY,
+            late_effect_seconds=_LATE_EFFECT_SECONDS,
         )
 
     def capabilities(self) -> Capabilities:

@@ -186,3 +186,20 @@ def test_members_are_read_page_by_page(server, connector, monkeypatch):
     assert [page.state for page in pages] == [{"page": 2}, {"page": 3}, None]
     rest = list(connector.pull("members", NOW - HOUR, NOW, pages[1].state))
     assert [row["member_id"] for row in rest[0].records["members"]] == [f"o{number}" for number in range(400, 450)]
+
+
+def test_days_before_there_were_such_shops_are_not_asked_for(server, connector):
+    early = datetime(2010, 1, 1, tzinfo=UTC)
+
+    assert [page.records["refunds"] for page in connector.pull("refunds", early, early + HOUR)] == [[]]
+    assert server.calls == []
+
+
+def test_a_listed_order_that_comes_back_empty_is_kept_by_its_id(server, connector, monkeypatch):
+    (order_id,) = server.seed(1, NOW)
+    whole = server.answer
+    empty = Answer({"errcode": 0, "errmsg": "ok"})
+    monkeypatch.setattr(server, "answer", lambda call: empty if call.path.endswith("order/get") else whole(call))
+
+    assert pulled(connector) == [{"untranslated": {"id": order_id, "errcode": None}}]
+    assert connector.fetch("orders", [order_id]).records["orders"] == []

@@ -97,6 +97,15 @@ def test_stock_that_a_variation_shares_with_its_product_is_not_counted_twice():
     assert made["products"][0]["list_price"] == Decimal("56.00")
 
 
+def test_consent_is_said_where_the_shop_says_where_it_keeps_it():
+    customer = shape("woocommerce", "customer")
+    agreed = customer | {"meta_data": [{"id": 1, "key": "newsletter", "value": "yes"}]}
+
+    assert "consent_marketing" not in rows.member_rows(agreed)["members"][0]
+    assert rows.member_rows(agreed, "newsletter")["members"][0]["consent_marketing"] is True
+    assert rows.member_rows(customer, "newsletter")["members"][0]["consent_marketing"] is False
+
+
 NET = st.decimals(min_value=0, max_value=9_999, places=4)
 
 
