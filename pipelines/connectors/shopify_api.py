@@ -187,7 +187,7 @@ class Shopify:
             wait = self._learn(name, body)
             errors = body.get("errors")
             if not errors:
-                if body.get("data") is None:
+                if not isinstance(body.get("data"), dict):
                     raise DoubtfulError("Shopify answered without data and without an error.")
                 return
             codes = _codes(errors)
