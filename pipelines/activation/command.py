@@ -17,7 +17,12 @@ from pipelines.warehouse import single_writer
 
 
 def run_push(
-    settings: Settings, destination: str | None, dry_run: bool, progress: Callable[[str], None] | None = None
+    settings: Settings,
+    destination: str | None,
+    dry_run: bool,
+    progress: Callable[[str], None] | None = None,
+    plan: Path | None = None,
+    allow_deletes: bool = False,
 ) -> PushReport:
     """`omnilake push`: unless it is a dry run, the snapshot is published anew with what the push did.
 
@@ -25,7 +30,10 @@ def run_push(
     log itself at its end. Raises as `push` does.
     """
     with without_pandas(), state(settings) as engine:
-        report = push(settings, engine, destination=destination, dry_run=dry_run, progress=progress)
+        report = push(
+            settings, engine, destination=destination, dry_run=dry_run, plan=plan, allow_deletes=allow_deletes,
+            progress=progress,
+        )  # fmt: skip
         if not dry_run:
             try:
                 with single_writer(settings):

@@ -26,7 +26,7 @@ from pipelines.destinations.protocol import Destination, Operation
 PATIENCE_SECONDS = 20.0
 """How long in all a push waits for short retries before it leaves them to the next push."""
 
-WINDOW_SECONDS = 0.5
+WINDOW_SECONDS = 1.0
 """About how long a window takes: what is in doubt when a process dies is what was sent in that time."""
 
 LARGEST_WINDOW = 5_000

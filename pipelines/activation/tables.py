@@ -41,8 +41,23 @@ deliveries = sa.Table(
     sa.Column("liability_cents", sa.BigInteger, nullable=False, default=0),
     sa.Column("valid_to", sa.Date),
     sa.Column("doubted_at", sa.DateTime),
-    sa.Index("deliveries_due", "state", "destination", "operation", "delivery_id"),
-    sa.Index("deliveries_of_campaign", "campaign_id", "wave"),
+    sa.Index(
+        "deliveries_waiting",
+        "destination",
+        "operation",
+        "state",
+        "delivery_id",
+        sqlite_where=sa.text("state IN ('planned', 'sent', 'unknown')"),
+        postgresql_where=sa.text("state IN ('planned', 'sent', 'unknown')"),
+    ),
+    sa.Index(
+        "deliveries_of_campaigns",
+        "campaign_id",
+        "wave",
+        sqlite_where=sa.text("campaign_id IS NOT NULL"),
+        postgresql_where=sa.text("campaign_id IS NOT NULL"),
+    ),
+    sqlite_with_rowid=False,
 )
 
 payloads = sa.Table(
@@ -51,6 +66,7 @@ payloads = sa.Table(
     sa.Column("delivery_id", sa.String(32), primary_key=True),
     sa.Column("payload", sa.Text, nullable=False),
     sa.Column("content", sa.Text),
+    sqlite_with_rowid=False,
     comment="What is still to be sent; dropped once applied, so that the log stays slim.",
 )
 
@@ -64,6 +80,7 @@ destination_state = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("fingerprint", sa.String(64), nullable=False),
     sa.Column("content", sa.Text),
+    sqlite_with_rowid=False,
     comment="What a destination holds of ours per address (a member id of its channel, or our customer id); "
     "an empty fingerprint: nothing (any more).",
 )

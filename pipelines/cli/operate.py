@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
@@ -15,18 +16,24 @@ PORT = click.IntRange(1, 65535)
 @click.command(cls=HomeCommand)
 @click.option("--destination", metavar="NAME", help="Only this destination.")
 @click.option("--dry-run", is_flag=True, help="Show creates, updates and deletes; write nothing outside.")
+@click.option(
+    "--plan",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --dry-run: write what would be sent into this file. Without: send exactly that, or nothing.",
+)
+@click.option("--allow-deletes", is_flag=True, help="Delete more than max_deletes_share of a destination allows.")
 @click.option("--json", "as_json", is_flag=True)
-def push(destination: str | None, dry_run: bool, as_json: bool) -> None:
+def push(destination: str | None, dry_run: bool, plan: Path | None, allow_deletes: bool, as_json: bool) -> None:
     """Bring tags, recommendations and coupons of the current snapshot to the destinations."""
     from pipelines.activation.command import run_push
 
-    report = run_push(chosen_settings(), destination, dry_run, progress())
+    report = run_push(chosen_settings(), destination, dry_run, progress(), plan, allow_deletes)
     if as_json:
         click.echo(json.dumps(plain(report.rows()), ensure_ascii=False, indent=1))
     else:
         click.echo("\n".join(report.lines()))
     if report.failures:
-        raise TransientError(f"Not everything was sent ({'; '.join(report.failures)}); push again later.")
+        raise TransientError(f"Not everything was sent; the next push goes on. {'; '.join(report.failures)}.")
 
 
 @click.command(cls=HomeCommand)

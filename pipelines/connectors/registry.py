@@ -26,6 +26,9 @@ FILES = "files"
 PULL_SETTINGS = frozenset({"since"})
 """Settings of a channel that belong to the pull itself, so that no platform needs to know them."""
 
+_IDENTIFYING = ("url", "database", "channel_token", "client_id", "grant_id", "app_id")
+"""Settings that say which shop on which server; none of them is a secret."""
+
 SERVE_SECRETS = frozenset({"lookup_key_env"})
 """Secrets of a channel that belong to `omnilake serve`: neither a platform nor a pull asks for them."""
 
@@ -77,7 +80,7 @@ def first_since(channels: Channels, channel: str) -> datetime | None:
 def server_of(channels: Channels, channel: str) -> str:
     """A digest of which server the channel's records come from; how far it was read says nothing of another one."""
     entry = channels.channels[channel]
-    named = [entry.connector, *(str(entry.settings.get(name, "")) for name in ("url", "shop"))]
+    named = [entry.connector, *(str(entry.settings.get(name, "")) for name in _IDENTIFYING)]
     return hashlib.sha256("\n".join(named).encode()).hexdigest()
 
 

@@ -238,6 +238,7 @@ class _Loader:
         try:
             for chunk in self._chunks(group, intake):
                 intake.take(chunk)
+            intake.settle()
         except BaseException:
             intake.discard()
             raise

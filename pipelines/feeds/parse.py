@@ -19,7 +19,7 @@ from pipelines.feeds.sql import literal, quoted
 
 NESTED = ("id_list", "struct_list", "json")
 _EXACT_DIGITS = 14
-_NUMBER_KINDS = ("amount", "decimal", "quantity", "fx_rate", "tax_rate", "coordinate", "rating")
+NUMBER_KINDS = ("amount", "decimal", "quantity", "fx_rate", "tax_rate", "coordinate", "rating")
 _ANY_TEXT_KINDS = ("id", "text")
 
 
@@ -63,7 +63,7 @@ def parse_jsonl(feed: Feed, source: str, *, exact: bool = False) -> str:
     With `exact` every number is read as the text that it is, at some cost.
     """
     structure = literal(json.dumps({column.name: _json_type(column) for column in feed.columns}))
-    numbers = [_digits(column) for column in feed.columns if column.kind in _NUMBER_KINDS]
+    numbers = [_digits(column) for column in feed.columns if column.kind in NUMBER_KINDS]
     numbers += [_nested_digits(column) for column in feed.columns if column.kind == "struct_list"]
     long_number = f"greatest({', '.join(numbers)}, 0) >= {_EXACT_DIGITS}" if numbers and not exact else "FALSE"
     document = "numbers_as_text(raw)" if exact else "raw"
@@ -171,7 +171,8 @@ def _json_type(column: Column) -> object:
             return "VARCHAR"
 
 
-def _text_type(column: Column) -> str:
+def text_type(column: Column) -> str:
+    """DuckDB type of `text_<name>`."""
     match column.kind:
         case "id_list":
             return "VARCHAR[]"
@@ -186,7 +187,7 @@ def _digits(column: Column) -> str:
 
 
 def _nested_digits(column: Column) -> str:
-    numbers = [child for child in column.children if child.kind in _NUMBER_KINDS]
+    numbers = [child for child in column.children if child.kind in NUMBER_KINDS]
     lengths = ", ".join(f"coalesce(strlen(item.{quoted(child.name)}), 0)" for child in numbers)
     return f"coalesce(list_max(list_transform(record.{quoted(column.name)}, lambda item: greatest({lengths}, 0))), 0)"
 
@@ -225,7 +226,7 @@ def _cell_column(column: Column, cell: str) -> str:
 
 def _absent_column(column: Column) -> str:
     wrong = f", FALSE AS wrong_{column.name}" if column.kind in (*NESTED, *_ANY_TEXT_KINDS) else ""
-    return f"CAST(NULL AS {_text_type(column)}) AS text_{column.name}{wrong}"
+    return f"CAST(NULL AS {text_type(column)}) AS text_{column.name}{wrong}"
 
 
 def _physical_column(column: Column, kind: pa.DataType) -> str:
@@ -237,7 +238,7 @@ def _physical_column(column: Column, kind: pa.DataType) -> str:
         return f"{value} AS text_{column.name}, NOT starts_with({value}, '{{') AS wrong_{column.name}"
     if column.kind in ("id_list", "struct_list"):
         if not _is_list(kind) or (column.kind == "struct_list") != pa.types.is_struct(kind.value_type):
-            empty = f"CAST(NULL AS {_text_type(column)})"
+            empty = f"CAST(NULL AS {text_type(column)})"
             return f"{empty} AS text_{column.name}, {cell} IS NOT NULL AS wrong_{column.name}"
         return f"{_physical_list(column, cell, kind.value_type)} AS text_{column.name}, FALSE AS wrong_{column.name}"
     value = f"unless_blank({_text(cell, kind)})"

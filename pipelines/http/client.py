@@ -25,6 +25,7 @@ import tenacity
 from pipelines.errors import OmnilakeError
 from pipelines.http import exact_json, waiting
 from pipelines.http.auth import GENERATION, TokenAuth
+from pipelines.http.clock import note_date
 from pipelines.http.errors import BusyError, CredentialsError, DoubtfulError, RefusedError, UnreachableError
 from pipelines.http.guards import checked_headers, checked_url, is_loopback, silence_libraries, tls_context
 from pipelines.http.rate import Rate
@@ -268,7 +269,9 @@ class Http:
             raise DoubtfulError(f"{shown}: no answer within {seconds:g} s.") from None
         except (httpx.RequestError, httpx.StreamError, ssl.SSLError) as error:
             raise DoubtfulError(f"{shown}: the answer broke off ({type(error).__name__}).") from None
-        return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(body))
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        note_date(headers)
+        return Reply(response.status_code, headers, bytes(body))
 
     def _pause(self, attempt: tenacity.RetryCallState) -> float:
         error = attempt.outcome.exception() if attempt.outcome else None
@@ -298,7 +301,7 @@ def judge_status(shown: str, reply: Reply) -> None:
     if 300 <= status < 400:
         raise RefusedError(f"{shown} answered {status}, a redirect; give the final address as `url`.", status=status)
     if 400 <= status < 500 and status != 408:
-        raise RefusedError(f"{shown} answered {status}.", status=status)
+        raise RefusedError(f"{shown} answered {status}.", status=status, reply=reply)
     raise DoubtfulError(f"{shown} answered {status}.", asked or 0.0, status=status)
 
 

@@ -5,19 +5,28 @@ Texts hold neither secrets nor query strings nor bodies.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pipelines.errors import PermanentError, TransientError
+
+if TYPE_CHECKING:
+    from pipelines.http.client import Reply
 
 
 class RefusedError(PermanentError):
     """It answered and refused; the same call again is useless.
 
-    status: the HTTP status, if that was the refusal. code: the platform's own error code, if it named one.
+    status: the HTTP status, if that was the refusal. code: the platform's own error code, if it named one. reply: the
+    answer that refused, for who must look into its body; no text shows it.
     """
 
-    def __init__(self, message: str, *, status: int | None = None, code: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, status: int | None = None, code: str | None = None, reply: Reply | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
+        self.reply = reply
 
 
 class CredentialsError(PermanentError):

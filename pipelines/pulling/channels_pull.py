@@ -8,6 +8,7 @@ own channel or feed; the others and the run go on. Hold `single_writer` around a
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,8 @@ CHANNELS_AT_A_TIME = 4
 """A platform that only times out must not keep the others waiting."""
 
 FETCHED_AT_A_TIME = 50
+SLOW_FAILURE_SECONDS = 60.0
+LONGEST_ERROR = 500
 WEBHOOKS = "webhooks"
 """Stands where a feed stands, for records that webhooks spoke of."""
 
@@ -143,13 +146,23 @@ class _ChannelPull:
     def _feed_pull(self, feed: str, capability: FeedCapability) -> FeedPull:
         since = first_since(self.channels, self.channel)
         return FeedPull(
-            self.connector, feed, capability, self._state, self._writer, self._digests, self.now, since, self.stop
+            self.connector,
+            feed,
+            capability,
+            self._state,
+            self._writer,
+            self._digests,
+            self.now,
+            since,
+            self.stop,
+            lambda landed: self.progress(f"pull: {self.channel}: {feed}: {landed:,} new rows so far"),
         )
 
     def _guarded(self, feed: str, pull: FeedPull, work: Callable[[], None], down: str) -> str:
         """Do the work unless the channel is down; record what came of it. Answers why the channel is down, if it is."""
         error = down
         kind = "unreachable"
+        started = time.monotonic()
         if not down:
             try:
                 work()
@@ -162,7 +175,9 @@ class _ChannelPull:
         else:
             self._state.succeeded(feed, self.now, pull.received, pull.landed)
         self._reports.append(FeedReport(self.channel, feed, pull.received, pull.landed, error))
-        return error if error and (down or kind in _STOPS_THE_CHANNEL) else ""
+        # Time-outs on every try and not one row: each further feed would keep the whole night as long.
+        hangs = kind == "no answer" and not pull.received and time.monotonic() - started > SLOW_FAILURE_SECONDS
+        return error if error and (down or hangs or kind in _STOPS_THE_CHANNEL) else ""
 
     def _take_inbox(self, total: FeedPull, fetches: frozenset[str]) -> None:
         """Read the records again that webhooks spoke of, land them, then forget the notices."""
@@ -208,7 +223,7 @@ def _described(fault: Exception) -> tuple[str, str]:
     """What kind of fault, and words for it. An unexpected one is told by its place: its text may quote data."""
     if isinstance(fault, OmnilakeError):
         kind = next((kind for error, kind in _KINDS.items() if isinstance(fault, error)), "failed")
-        return kind, str(fault)
+        return kind, "".join(one if one.isprintable() else "?" for one in str(fault))[:LONGEST_ERROR]
     frames = traceback.extract_tb(fault.__traceback__)
     place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
     return "nonsense", f"It sent something that the connector can't read ({type(fault).__name__} at {place})."

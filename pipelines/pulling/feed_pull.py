@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from pipelines.connectors.protocol import Connector, FeedCapability, Page
 from pipelines.errors import PermanentError
 from pipelines.feeds.contract import FEEDS
-from pipelines.http import DoubtfulError, RefusedError, exact_json
+from pipelines.http import DoubtfulError, RefusedError, exact_json, watch_clock
 from pipelines.pulling.landing_writer import FILE_ROWS, LandingError, LandingWriter
 from pipelines.pulling.row_digests import RowDigests, is_repeated
 from pipelines.pulling.state import Landed, PullState, RowKey, Walk
@@ -35,6 +35,9 @@ LONG_AGO = timedelta(days=7)
 
 AFTER_A_WRONG_CLOCK = timedelta(days=1)
 """Read again if the watermark lies in the future: an earlier pull believed a wrong clock."""
+
+MOST_BEHIND = timedelta(days=1)
+"""A server's clock that is further behind is no clock."""
 
 NEW, SWEEP = "new", "sweep"
 
@@ -52,7 +55,8 @@ class FeedPull:
     """One feed's pull: `run` it, then read the counts.
 
     now: the end of what is read. since: where a first pull begins, if the retailer says so.
-    received: rows that the platform gave. landed: those of them that were not in landing yet.
+    progress: told now and then how many rows are landed. received: rows that the platform gave. landed: those of them
+    that were not in landing yet.
     """
 
     connector: Connector
@@ -64,6 +68,7 @@ class FeedPull:
     now: datetime
     since: datetime | None = None
     stop: threading.Event = field(default_factory=threading.Event)
+    progress: Callable[[int], None] = lambda _landed: None
     received: int = 0
     landed: int = 0
     _pending: dict[RowKey, Landed] = field(default_factory=dict)
@@ -92,7 +97,7 @@ class FeedPull:
 
     def land(self) -> None:
         """Give the rows their place, then remember them."""
-        self.writer.seal()
+        self._seal()
         self.state.remember(self.feed, self._pending)
         self._pending.clear()
 
@@ -181,11 +186,12 @@ class FeedPull:
         before = self.state.walk(self.feed, kind).watermark
         state = walk.page_state
         try:
-            for page in self._pages(since, until, state):
-                self.take(page, until, remember)
-                state = page.state
-                if state is not None and self._is_full():
-                    self._commit(kind, replace(unfinished, watermark=before, page_state=state))
+            with watch_clock() as watch:
+                for page in self._pages(since, until, state):
+                    self.take(page, until, remember)
+                    state = page.state
+                    if state is not None and self._is_full():
+                        self._commit(kind, replace(unfinished, watermark=before, page_state=state))
         except OUR_OWN_FAULTS:
             raise
         except RefusedError:
@@ -198,6 +204,9 @@ class FeedPull:
         except Exception:
             self._commit(kind, replace(unfinished, watermark=before, page_state=state))
             raise
+        if kind == NEW:
+            # A server whose clock is behind ours goes on stamping records before our present instant.
+            until = min(until, _whole_second(self.now) - min(watch.behind, MOST_BEHIND))
         done = replace(walk, watermark=until, window_since=None, window_until=None, page_state=None)
         self._commit(kind, done)
 
@@ -235,8 +244,13 @@ class FeedPull:
     def _is_full(self) -> bool:
         return self.writer.is_full or len(self._pending) >= FILE_ROWS
 
-    def _commit(self, kind: str, walk: Walk) -> None:
+    def _seal(self) -> None:
+        if self.writer.is_full:
+            self.progress(self.landed)
         self.writer.seal()
+
+    def _commit(self, kind: str, walk: Walk) -> None:
+        self._seal()
         self.state.commit(self.feed, kind, walk, self._pending)
         self._pending.clear()
 

@@ -23,10 +23,11 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from tests.chaos.proxy import Fault, FaultProxy
 from tests.peers.errors import CannotBeHadError
@@ -57,6 +58,7 @@ campaigns:
 ERRORS = b'{"errors":[{"message":"INTERNAL_SERVER_ERROR","extensions":{"code":"INTERNAL_SERVER_ERROR"}}],"data":null}'
 EXPIRED = b'{"errors":[{"message":"not authorized","extensions":{"code":"FORBIDDEN"}}],"data":null}'
 SKUS = ("MP1-400", "WIP-80", "NAP-M", "BOT-240")
+ZONE = ZoneInfo("Asia/Shanghai")
 OMNILAKE = Path(sys.executable).parent / "omnilake"
 RUN_SECONDS = 600
 MOST_RUNS = 200
@@ -284,7 +286,7 @@ def different(quiet: dict[str, Any], troubled: dict[str, Any]) -> list[str]:
 
 
 def _night() -> Sequence[str]:
-    return "run", "--as-of", f"{datetime.now(UTC).astimezone().date()}"
+    return "run", "--as-of", f"{datetime.now(ZONE).date()}"
 
 
 def main() -> None:

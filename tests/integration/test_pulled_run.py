@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 import yaml
 
 from pipelines.assets.connectors import PULLED, platforms_answered, pulled, pulls_are_fresh
@@ -18,6 +19,7 @@ from pipelines.assets.platform import Platform, RunOptions
 from pipelines.channels import load_channels
 from pipelines.connectors import registry
 from pipelines.doctor import examine
+from pipelines.feeds.ledger import drift
 from pipelines.http import waiting
 from pipelines.nightly import prepare_dagster_home
 from pipelines.pulling import pull_all
@@ -86,6 +88,8 @@ def test_what_a_platform_has_is_in_the_raw_lake_once(settings, server, channels)
 
     assert metadata(first) == {"rows_received": 120, "rows_landed": 120, "feeds_failed": 0, "mall/orders": 120}
     assert metadata(second)["rows_landed"] == 0
+    with state(settings) as engine, engine.connect() as connection:
+        assert connection.execute(sa.select(drift.c.column_name).distinct()).scalars().all() == ["gift_wrap"]
     assert last_runs(settings)[0]["rows_received"] == 0
     assert last_runs(settings)[1]["rows_accepted"] == 120
     assert passed(second) == {"platforms_answered": True, "pulls_are_fresh": True}

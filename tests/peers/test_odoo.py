@@ -47,10 +47,17 @@ class Till:
     shop: Shop
 
 
-@pytest.fixture
-def till(odoo: Odoo) -> Till:
+@pytest.fixture(scope="module")
+def seeded(odoo: Odoo) -> Till:
     odoo.reset()
     return Till(odoo, Shop(odoo.client()))
+
+
+@pytest.fixture
+def till(seeded: Till) -> Till:
+    """One shop for all tests, which make people, tickets and tags of their own in it; its till is open."""
+    seeded.shop.open()
+    return seeded
 
 
 @pytest.fixture
@@ -146,11 +153,12 @@ def test_a_days_tickets_refunds_and_stock_equal_the_servers_own(till: Till, conn
     }  # fmt: skip
     counted = {row["sku"]: row["on_hand"] for row in pulled(connector, "inventory")["inventory"]}
     stock = till.server.sql(
-        "select default_code, sum(quantity) from stock_quant join stock_location on stock_location.id = location_id "
-        "join product_product on product_product.id = product_id where usage = 'internal' group by 1"
+        "select default_code, sum(quantity) from stock_quant "
+        "join stock_location on stock_location.id = stock_quant.location_id "
+        "join product_product on product_product.id = stock_quant.product_id where usage = 'internal' group by 1"
     )
     assert counted == {sku: Decimal(quantity) for sku, quantity in stock}
-    assert counted["MILK-2"] == 99
+    assert counted["MILK-2"] == 99  # the first test of the shop: a hundred were there
 
 
 def test_an_exchange_is_a_return_and_an_order_paid_with_its_credit(till: Till, connector: Connector) -> None:
@@ -158,7 +166,7 @@ def test_an_exchange_is_a_return_and_an_order_paid_with_its_credit(till: Till, c
     returned = till.shop.lines(sale)[0]["id"]
     dearer = till.shop.sell([Sold("CAP-L", -1, refunds=returned), Sold("MILK-2", 1)])
     cheaper = till.shop.sell([Sold("CAP-L", -1, refunds=returned), Sold("WIPES", 1)])
-    rows = pulled(connector, "orders")
+    rows = connector.fetch("orders", [str(sale), str(dearer), str(cheaper)]).records
     orders = {row["order_id"]: row for row in rows["orders"]}
 
     assert [(row["refund_id"], row["amount"], row["reason"]) for row in rows["refunds"]] == [
@@ -169,14 +177,13 @@ def test_an_exchange_is_a_return_and_an_order_paid_with_its_credit(till: Till, c
         "cash": Decimal("228.10"), "exchange_credit": Decimal("39.90"),
     }  # fmt: skip
     assert {t["type"]: t["amount"] for t in orders[str(cheaper)]["tenders"]} == {"exchange_credit": Decimal("9.99")}
-    assert total(rows["orders"], "paid_amount") - total(rows["refunds"], "amount") == Decimal(
-        till.server.sql("select sum(amount_total) from pos_order")[0][0]
-    )
+    ((own,),) = till.server.sql(f"select sum(amount_total) from pos_order where id in ({sale}, {dearer}, {cheaper})")
+    assert total(list(rows["orders"]), "paid_amount") - total(list(rows["refunds"]), "amount") == Decimal(own)
 
 
 def test_a_draft_is_no_order_and_closing_the_session_moves_the_whole_day(till: Till, connector: Connector) -> None:
     paid = [till.shop.sell([Sold("WIPES", 1)]) for _ in range(3)]
-    till.shop.sell([Sold("WIPES", 1)], state="draft", payment_ids=[], amount_paid=0)
+    draft = till.shop.sell([Sold("WIPES", 1)], state="draft", payment_ids=[], amount_paid=0)
     before = {row["order_id"]: row["updated_at"] for row in pulled(connector, "orders")["orders"]}
     till.server.sql("update pos_order set state = 'cancel' where state = 'draft'")
     since = datetime.now(UTC) + timedelta(seconds=1)
@@ -184,8 +191,9 @@ def test_a_draft_is_no_order_and_closing_the_session_moves_the_whole_day(till: T
     till.shop.close()
     moved = pulled(connector, "orders", since)["orders"]
 
-    assert set(before) == {str(number) for number in paid}
-    assert {row["order_id"] for row in moved} >= set(before)
+    assert {str(number) for number in paid} <= set(before)
+    assert str(draft) not in before
+    assert {row["order_id"] for row in moved} >= {str(number) for number in paid}
     assert all(row["updated_at"] > before[row["order_id"]] for row in moved if row["order_id"] in before)
 
 
@@ -193,8 +201,8 @@ def test_thousands_of_records_of_one_instant_all_arrive_and_a_pull_goes_on_after
     till: Till, connector: Connector
 ) -> None:
     till.server.sql(
-        "insert into res_partner (name, phone, active, partner_share, type, create_date, write_date) "
-        "select 'x', '139' || lpad(n::text, 8, '0'), true, true, 'contact', now(), "
+        "insert into res_partner (name, phone, active, partner_share, type, autopost_bills, create_date, write_date) "
+        "select 'x', '139' || lpad(n::text, 8, '0'), true, true, 'contact', 'ask', now(), "
         "case when n % 1000 = 0 then timestamp '2026-03-01 00:00:01.25' else '2026-03-01 00:00:00.5' end "
         "from generate_series(1, 2600) n"
     )
@@ -221,19 +229,20 @@ def test_a_new_price_or_name_of_the_template_is_seen_though_its_variant_does_not
     till.shop.client("product.template", "write", ids=[template[0]["product_tmpl_id"][0]], vals={"list_price": 45.5})
     rows = pulled(connector, "products", since)["products"]
 
-    assert [(row["sku"], row["list_price"], row["tax_rate"]) for row in rows] == [
+    assert {(row["sku"], row["list_price"], row["tax_rate"]) for row in rows} == {
         ("CAP-L", Decimal("45.50"), Decimal("0.13"))
-    ]
+    }
     assert rows[0]["category_path"] == "母婴/婴儿"
 
 
 def test_a_good_whose_last_piece_left_is_counted_as_none(till: Till, connector: Connector) -> None:
-    till.shop.sell([Sold("CAP-L", 100)])
+    till.shop.count(till.shop.products["CAP-L"], 5)
+    till.shop.sell([Sold("CAP-L", 5)])
     till.server.sql("delete from stock_quant where quantity = 0")
     counted = {row["sku"]: row["on_hand"] for row in pulled(connector, "inventory")["inventory"]}
 
     assert counted["CAP-L"] == 0
-    assert counted["MILK-2"] == 100
+    assert counted["MILK-2"] > 0
 
 
 def test_an_archived_contact_is_deleted_and_users_and_companies_are_no_members(
@@ -313,7 +322,7 @@ def test_tags_are_set_once_within_our_prefix_and_others_are_never_touched(till: 
     destination.apply_tags([change])
     names = till.server.sql(
         "select partner_id, name ->> 'en_US' from res_partner_category join res_partner_res_partner_category_rel "
-        "on category_id = res_partner_category.id order by 1, 2"
+        f"on category_id = res_partner_category.id where partner_id in ({one}, {two}) order by 1, 2"
     )
     assert names == [[str(one), "VIP"], [str(one), "omnilake:segment=沉睡"], [str(two), "omnilake:segment=冠军"]]
     assert destination.read_back(Operation.TAGS, [*first, change]) == {
@@ -323,13 +332,16 @@ def test_tags_are_set_once_within_our_prefix_and_others_are_never_touched(till: 
 
 def test_a_tag_of_the_same_name_is_used_and_not_made_again(till: Till, destination: Destination) -> None:
     client = till.shop.client
-    names = [client.create("res.partner.category", name="omnilake:segment=a") for _ in range(2)]
+    names = [client.create("res.partner.category", name="omnilake:segment=twice") for _ in range(2)]
     person = till.shop.person("一", category_id=[[4, names[1]]])
 
-    assert kinds(destination.apply_tags([segment(person, "a")])) == {f"tag-{person}-a": OutcomeKind.ALREADY}
-    destination.apply_tags([segment(person, "b", "a")])
-    assert len(till.server.sql("select 1 from res_partner_category where name ->> 'en_US' like 'omnilake:%'")) == 3
-    assert destination.read_back(Operation.TAGS, [segment(person, "a")]) == {f"tag-{person}-a": Found.ABSENT}
+    assert kinds(destination.apply_tags([segment(person, "twice")])) == {f"tag-{person}-twice": OutcomeKind.ALREADY}
+    destination.apply_tags([segment(person, "twice-b", "twice")])
+    assert (
+        len(till.server.sql("select 1 from res_partner_category where name ->> 'en_US' like 'omnilake:segment=twice%'"))
+        == 3
+    )
+    assert destination.read_back(Operation.TAGS, [segment(person, "twice")]) == {f"tag-{person}-twice": Found.ABSENT}
 
 
 def test_one_contact_that_is_gone_costs_its_neighbours_nothing(till: Till, destination: Destination) -> None:
@@ -348,6 +360,7 @@ def test_a_coupon_is_issued_once_usable_by_its_owner_alone_and_comes_back_when_i
     till: Till, connector: Connector, destination: Destination
 ) -> None:
     owner, other = till.shop.person("主"), till.shop.person("客")
+    before = destination.received(Operation.COUPON) or 0
     issued = [coupon(owner, "CODE1"), coupon(other, "CODE2", "percent_off", "10")]
 
     assert set(kinds(destination.issue_coupon(issued)).values()) == {OutcomeKind.APPLIED}
@@ -355,7 +368,7 @@ def test_a_coupon_is_issued_once_usable_by_its_owner_alone_and_comes_back_when_i
     assert destination.read_back(Operation.COUPON, [*issued, coupon(owner, "CODE3")]) == {
         "key-CODE1": Found.PRESENT, "key-CODE2": Found.PRESENT, "key-CODE3": Found.ABSENT,
     }  # fmt: skip
-    assert destination.received(Operation.COUPON) == 2
+    assert (destination.received(Operation.COUPON) or 0) - before == 2
     assert till.server.sql("select count(*) from mail_mail") == [["0"]]  # omnilake tells the customer, not Odoo
     assert not till.shop.try_code("CODE1", other)["successful"]
     assert not till.shop.try_code("CODE1", None)["successful"]
@@ -401,7 +414,7 @@ def test_a_coupon_that_holds_from_a_later_day_cannot_be_used_before(till: Till, 
 
 def test_two_pushes_at_once_make_one_card_each_and_one_program(till: Till, options: Options) -> None:
     owners = [till.shop.person(str(number)) for number in range(10)]
-    coupons = [coupon(owner, f"RACE{number}") for number, owner in enumerate(owners)]
+    coupons = [coupon(owner, f"RACE{number}", value="31") for number, owner in enumerate(owners)]
     results: list[dict[str, OutcomeKind]] = []
     racers = [
         threading.Thread(target=lambda: results.append(kinds(connect(options).issue_coupon(coupons)))) for _ in range(2)
@@ -418,6 +431,13 @@ def test_two_pushes_at_once_make_one_card_each_and_one_program(till: Till, optio
     assert all(any(result[one.key] in sure for result in results) for one in coupons)
     again = connect(options).issue_coupon(coupons)
     assert set(kinds(again).values()) == {OutcomeKind.ALREADY}
+
+
+def test_without_the_field_recommendations_are_unsupported_in_words(till: Till, destination: Destination) -> None:
+    outcomes = destination.put_recommendations([listed(till.shop.person("一"), 1, "MILK-2")])
+
+    assert [outcome.kind for outcome in outcomes] == [OutcomeKind.REJECTED]
+    assert FIELD in (outcomes[0].reason or "")
 
 
 def test_recommendations_stand_in_their_own_field_and_an_older_list_never_replaces_a_newer(
@@ -438,10 +458,3 @@ def test_recommendations_stand_in_their_own_field_and_an_older_list_never_replac
     assert destination.read_back(Operation.RECOMMENDATIONS, [listed(person, 2), listed(person, 3)]) == {
         f"list-{person}-2": Found.PRESENT, f"list-{person}-3": Found.ABSENT,
     }  # fmt: skip
-
-
-def test_without_the_field_recommendations_are_unsupported_in_words(till: Till, destination: Destination) -> None:
-    outcomes = destination.put_recommendations([listed(till.shop.person("一"), 1, "MILK-2")])
-
-    assert [outcome.kind for outcome in outcomes] == [OutcomeKind.REJECTED]
-    assert FIELD in (outcomes[0].reason or "")

@@ -289,6 +289,16 @@ def test_tags_change_within_our_prefix_and_leave_the_rest(mall: Vendure, destina
     assert mall.customer(owner)["omnilakeTags"] == ["vip", "other:segment=x", "omnilake:segment=loyal"]
 
 
+def test_a_tag_may_hold_any_character(mall: Vendure, destination: Destination) -> None:
+    owner, _ = mall.member(**person(25))
+    changes = [segment(owner, value) for value in ('a, "b"', "{c}", "冠军\\n“d”", "e=f:g", "")]
+    for change in changes:
+        assert [outcome.kind for outcome in destination.apply_tags([change])] == [OutcomeKind.APPLIED]
+
+    assert mall.customer(owner)["omnilakeTags"] == [f"omnilake:segment={change.add[0].value}" for change in changes]
+    assert set(destination.read_back(Operation.TAGS, changes).values()) == {Found.PRESENT}
+
+
 def test_recommendations_are_written_and_withdrawn(mall: Vendure, destination: Destination) -> None:
     owner, _ = mall.member(**person(21))
     items = (RecommendedItem(1, "007", "买过「奶粉」", "S1"),)

@@ -74,10 +74,11 @@ class Shop:
         self.client("stock.quant", "action_apply_inventory", ids=quant)
 
     def open(self) -> None:
-        """Open the till for the day."""
-        self.client("pos.config", "open_ui", ids=[self.till])
-        session = self.client.find("pos.session", [["config_id", "=", self.till], ["state", "!=", "closed"]], ["id"])
-        self.session = session[0]["id"]
+        """Open the till for the day, if it is closed."""
+        current: list[Any] = [["config_id", "=", self.till], ["state", "!=", "closed"]]
+        if not self.client.find("pos.session", current, ["id"]):
+            self.client("pos.config", "open_ui", ids=[self.till])
+        self.session = self.client.find("pos.session", current, ["id"])[0]["id"]
         self.client("pos.session", "set_opening_control", ids=[self.session], cashbox_value=0, notes="")
 
     def close(self) -> None:

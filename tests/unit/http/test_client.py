@@ -138,6 +138,17 @@ def test_a_refusal_tells_its_status():
     assert caught.value.status == 422
 
 
+def test_a_refusal_keeps_its_answer_for_who_must_look_and_shows_it_to_nobody():
+    http, _, _ = client(httpx.Response(409, json={"code": "taken", "phone": "13912345678"}))
+
+    with pytest.raises(RefusedError) as caught:
+        http.effect("POST", "/coupons")
+
+    assert caught.value.reply is not None
+    assert caught.value.reply.json()["code"] == "taken"
+    assert "139" not in str(caught.value) + repr(caught.value) + repr(caught.value.reply)
+
+
 def test_retry_after_is_waited_for():
     http, _, waits = client(httpx.Response(429, headers={"retry-after": "17"}), httpx.Response(200))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from pipelines.connectors.protocol import FeedCapability, Page, WebhookEvent
 from pipelines.connectors.registry import first_since, load_connectors
 from pipelines.errors import ConfigurationError
 from pipelines.http import CredentialsError, DoubtfulError, RefusedError, UnreachableError
+from pipelines.http.clock import note_date
 from pipelines.keys import ensure_keys
-from pipelines.pulling import feed_pull, landing_writer
+from pipelines.pulling import channels_pull, feed_pull, landing_writer
 from pipelines.pulling.feed_pull import EARLIEST
 from pipelines.pulling.landing_writer import LandingError, LandingWriter
 from pipelines.pulling.state import PullState, pull_states, pulled_rows
@@ -229,6 +231,7 @@ def test_files_hold_a_bounded_number_of_rows(home: PulledHome, monkeypatch):
     assert [file.suffix for file in files] == [".jsonl"] * len(files)
     assert all(len(file.read_text().splitlines()) <= 11 for file in files)
     assert [row["order_id"] for row in home.rows()] == [f"o{number}" for number in range(45)]
+    assert "pull: mall: orders: 10 new rows so far" in home.lines
 
 
 def test_money_is_landed_with_every_digit(home: PulledHome):
@@ -301,12 +304,29 @@ def test_a_feed_that_fails_leaves_the_channels_other_feeds_alone(home: PulledHom
     assert len(home.rows(feed="refunds")) == 5
 
 
+def test_a_platform_that_only_times_out_does_not_keep_the_night_for_each_of_its_feeds(home: PulledHome, monkeypatch):
+    monkeypatch.setattr(channels_pull, "SLOW_FAILURE_SECONDS", -1.0)
+    shop = stocked(feeds=("orders", "refunds", "members"), before_page=failing_at(1, DoubtfulError("Timed out.")))
+    report = home.pull(shop)
+
+    assert [feed.error for feed in report.failures] == ["Timed out."] * 3
+    assert shop.pages == 1
+
+
 def test_nonsense_is_told_by_its_place_and_quotes_nothing(home: PulledHome):
     shop = stocked(before_page=failing_at(2, KeyError("13912345678")))
     (failure,) = home.pull(shop).failures
 
     assert "KeyError at test_pulling.py" in failure.error
     assert "139" not in failure.error + json.dumps(pull_states(home.engine), default=str) + " ".join(home.lines)
+
+
+def test_an_error_of_any_text_can_be_kept(home: PulledHome):
+    home.pull(stocked(before_page=failing_at(1, RefusedError("code \0\x1b[31m" + "长" * 10_000))))
+    (failing,) = pull_states(home.engine)
+
+    assert failing["error"].startswith("code ??[31m长")
+    assert len(failing["error"]) == 500
 
 
 def test_a_platform_that_leads_in_a_circle_is_left(home: PulledHome):
@@ -369,6 +389,18 @@ def test_another_server_is_read_from_its_beginning(make_home):
     report = moved.pull(shop, at=NOON + DAY)
 
     assert report.landed == 5
+
+
+def test_a_server_whose_clock_is_behind_ours_loses_nothing(home: PulledHome):
+    def answer(*_: object) -> None:
+        note_date({"date": format_datetime(datetime.now(UTC) - minutes(20), usegmt=True)})
+
+    shop = stocked(before_page=answer)
+    home.pull(shop)
+    shop.put("after the pull, by its own clock before", NOON - minutes(19))
+    report = home.pull(shop, at=NOON + minutes(1))
+
+    assert report.landed == 1
 
 
 def test_a_clock_that_was_wrong_once_does_not_stop_the_pulls(make_home):
