@@ -31,7 +31,7 @@ from pipelines.http.guards import checked_headers, checked_url, is_loopback, sil
 from pipelines.http.rate import Rate
 from pipelines.http.waiting import retry_after
 
-MAX_BODY_BYTES = 256 * 1024 * 1024
+MAX_BODY_BYTES = 128 * 1024 * 1024
 WHOLE_ANSWER = 4
 """An answer that trickles in has so many time-outs to be whole."""
 LONGEST_WAIT_SECONDS = 120.0

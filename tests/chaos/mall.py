@@ -188,7 +188,7 @@ class Story:
             for condition in json.loads(conditions):
                 arguments = {argument["name"]: argument["value"] for argument in condition["args"]}
                 if condition["code"] == "customer_group":
-                    owners += groups.get(arguments["customerGroupId"], [])
+                    owners += groups.get(str(arguments["customerGroupId"]), [])
                     continue
                 asked.append((condition["code"], sorted(arguments.items())))
             owner = owners[0] if len(owners) == 1 else None

@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from pipelines.assets.connectors import PULLED
 from pipelines.assets.jobs import INTRADAY_FEEDS, landing_fingerprint
 from pipelines.assets.platform import MAX_RETRIES, Platform
 from pipelines.dbt import ensure_manifest
@@ -49,6 +50,12 @@ def test_every_asset_has_a_readable_group(definitions: dg.Definitions) -> None:
 def test_intraday_takes_orders_and_events_only(definitions: dg.Definitions) -> None:
     selected = definitions.resolve_job_def("intraday").asset_layer.selected_asset_keys
     assert {key.path[-1] for key in selected if key.path[0] == "raw"} == set(INTRADAY_FEEDS)
+
+
+def test_the_night_and_the_day_begin_with_the_pull(definitions: dg.Definitions) -> None:
+    for name in ("nightly", "intraday"):
+        job = definitions.resolve_job_def(name)
+        assert PULLED in job.asset_layer.selected_asset_keys
 
 
 def test_a_backfill_is_by_business_date_and_pushes_nothing(definitions: dg.Definitions) -> None:

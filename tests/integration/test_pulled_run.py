@@ -19,9 +19,10 @@ from pipelines.assets.platform import Platform, RunOptions
 from pipelines.channels import load_channels
 from pipelines.connectors import registry
 from pipelines.doctor import examine
+from pipelines.errors import ConfigurationError
 from pipelines.feeds.ledger import drift
 from pipelines.http import waiting
-from pipelines.nightly import prepare_dagster_home
+from pipelines.nightly import prepare_dagster_home, run_nightly
 from pipelines.pulling import pull_all
 from pipelines.settings import Settings
 from pipelines.state import state
@@ -109,6 +110,15 @@ def test_a_platform_that_is_down_is_a_warning_and_the_run_goes_on(settings, serv
     assert pull["error_kind"] == "no answer"
     assert any("WARNING" in line for line in run.lines)
     assert (passed(mended)["platforms_answered"], metadata(mended)["rows_landed"]) == (True, 3)
+
+
+def test_a_missing_secret_stops_a_run_before_it_starts(settings, server, channels, monkeypatch):
+    monkeypatch.delenv("CORNER_KEY")
+
+    with pytest.raises(ConfigurationError, match=r"'mall' has api_key_env: CORNER_KEY"):
+        run_nightly(settings, None, False, False, lambda _line: None)
+    assert server.calls == []
+    assert not settings.dagster_home.exists()
 
 
 def test_doctor_says_whether_the_credentials_are_taken(settings, server, channels, monkeypatch):

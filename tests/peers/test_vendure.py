@@ -196,6 +196,16 @@ def test_a_line_cancelled_in_part_keeps_what_was_ordered(mall: Vendure, connecto
     assert order["paid_amount"] == "325.20"
 
 
+def test_an_order_that_the_server_cannot_read_holds_up_no_other(mall: Vendure, connector: Connector) -> None:
+    _, member = mall.member(**person(12))
+    ids = [mall.buy(member, {"WIP-80": 1})["id"] for _ in range(3)]
+    mall.sql(f"""update "order" set "currencyCode" = '??' where id = {ids[1]}""")
+    rows = pulled(connector, "orders")["orders"]
+
+    assert [row.get("order_id") for row in rows] == [ids[0], None, ids[2]]
+    assert rows[1]["id"] == ids[1]
+
+
 def test_thousands_of_rows_of_one_instant_all_arrive(mall: Vendure, connector: Connector) -> None:
     mall.sql("""
         with made as (

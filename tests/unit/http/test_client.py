@@ -197,6 +197,13 @@ def test_an_error_page_with_http_200_is_no_empty_success():
         http.read("GET", "/orders", check=lambda reply: reply.json())
 
 
+def test_a_body_that_cannot_be_unpacked_or_has_no_end_is_doubtful(monkeypatch):
+    monkeypatch.setattr("pipelines.http.client.MAX_BODY_BYTES", 1000)
+    for headers, content in [({"content-encoding": "gzip"}, b"no gzip"), ({}, b"x" * 2000)]:
+        with awkward_server("answer", headers, content) as url, pytest.raises(DoubtfulError):
+            Http(url, attempts=1).read("GET", "/orders")
+
+
 def test_no_text_holds_a_secret_a_query_or_a_body(caplog):
     def check(reply: Reply) -> None:
         raise RefusedError(f"Wrong token {SECRET} or s3cr3t%26%2Fvalue.")
