@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import duckdb
 import sqlalchemy as sa
@@ -21,6 +22,8 @@ from pipelines.destinations.protocol import Operation
 from pipelines.destinations.registry import DestinationSettings
 
 _SAMPLES = 3
+_SLICE_ROWS = 1_000_000
+"""DuckDB aggregates lists in memory alone, so only so many rows at a time."""
 
 _HELD = {
     "address": "VARCHAR",
@@ -50,7 +53,10 @@ _DESIRED_TAGS = """
             tag,
             coalesce(value, '') AS value
         FROM marts.customer_tags
-        WHERE tag IS NOT NULL AND ($tags IS NULL OR list_contains($tags, tag))
+        WHERE
+            tag IS NOT NULL
+            AND ($tags IS NULL OR list_contains($tags, tag))
+            AND hash(customer_id) % $slices = $slice
     ) AS tags
     INNER JOIN addresses ON tags.customer_id = addresses.customer_id
     GROUP BY addresses.address, addresses.customer_id
@@ -71,6 +77,7 @@ _DESIRED_RECOMMENDATIONS = """
         )::VARCHAR AS content
     FROM marts.recommendations AS recommendations
     INNER JOIN addresses ON recommendations.customer_id = addresses.customer_id
+    WHERE hash(recommendations.customer_id) % $slices = $slice
     GROUP BY addresses.address, addresses.customer_id
 """
 """Neither score nor as-of date is part of the fingerprint: a list that reads the same is not sent again."""
@@ -138,13 +145,16 @@ _OVERTAKEN = """
 """
 
 _TAG_PAYLOADS = """
-    CREATE OR REPLACE TEMP TABLE bodies AS
-    WITH wanted AS (
-        SELECT address, unnest(from_json(content, '[{"tag":"VARCHAR","value":"VARCHAR"}]')) AS label FROM changes
+    WITH slice AS (
+        SELECT * FROM changes WHERE hash(address) % $slices = $slice
+    ),
+
+    wanted AS (
+        SELECT address, unnest(from_json(content, '[{"tag":"VARCHAR","value":"VARCHAR"}]')) AS label FROM slice
     ),
 
     present AS (
-        SELECT address, unnest(from_json(held_content, '[{"tag":"VARCHAR","value":"VARCHAR"}]')) AS label FROM changes
+        SELECT address, unnest(from_json(held_content, '[{"tag":"VARCHAR","value":"VARCHAR"}]')) AS label FROM slice
     ),
 
     added AS (
@@ -162,24 +172,23 @@ _TAG_PAYLOADS = """
     )
 
     SELECT
-        changes.address,
+        slice.address,
         to_json({
             'add': coalesce(added.labels, []),
             'remove': coalesce(removed.labels, [])
         }) AS body,
-        changes.content,
+        slice.content,
         concat_ws(
             ' ',
             array_to_string(list_transform(removed.labels, lambda label: '-' || label.tag || '=' || label.value), ' '),
             array_to_string(list_transform(added.labels, lambda label: label.tag || '=' || label.value), ' ')
         ) AS subject
-    FROM changes
-    LEFT JOIN added ON changes.address = added.address
-    LEFT JOIN removed ON changes.address = removed.address
+    FROM slice
+    LEFT JOIN added ON slice.address = added.address
+    LEFT JOIN removed ON slice.address = removed.address
 """
 
 _RECOMMENDATION_PAYLOADS = """
-    CREATE OR REPLACE TEMP TABLE bodies AS
     SELECT
         address,
         to_json({'items': content::JSON}) AS body,
@@ -188,6 +197,7 @@ _RECOMMENDATION_PAYLOADS = """
             list_transform(from_json(content, '[{"sku":"VARCHAR"}]'), lambda item: item.sku), ' '
         ) AS subject
     FROM changes
+    WHERE hash(address) % $slices = $slice
 """
 
 _PLANNED = """
@@ -275,15 +285,15 @@ def plan_differences(
         deliveries.c.destination == place[0], deliveries.c.operation == place[1],
         deliveries.c.state.in_((*PENDING, *FAILED)),
     )  # fmt: skip
-    make_desired = "CREATE OR REPLACE TEMP TABLE desired AS "
+    source = f"marts.{_SOURCE_TABLES[operation]}"
     if operation is Operation.TAGS:
-        connection.execute(
-            make_desired + _DESIRED_TAGS, {"tags": None if settings.tags is None else list(settings.tags)}
-        )
+        tags = None if settings.tags is None else list(settings.tags)
+        _make_in_slices(connection, "desired", _DESIRED_TAGS, source, {"tags": tags})
     else:
-        connection.execute(make_desired + _DESIRED_RECOMMENDATIONS)
+        _make_in_slices(connection, "desired", _DESIRED_RECOMMENDATIONS, source, {})
     connection.execute(_CHANGES, {"pending": list(PENDING), "failed": list(FAILED)})
-    connection.execute(_TAG_PAYLOADS if operation is Operation.TAGS else _RECOMMENDATION_PAYLOADS)
+    payloads = _TAG_PAYLOADS if operation is Operation.TAGS else _RECOMMENDATION_PAYLOADS
+    _make_in_slices(connection, "bodies", payloads, "changes", {})
     difference = _difference(connection, destination, operation)
     if not allow_deletes and (stopped := _too_many_deletes(connection, settings, difference)):
         return replace(difference, stopped=stopped)
@@ -307,6 +317,17 @@ def plan_differences(
         )
         outbox.insert_planned(engine, fetch_chunks(connection, _PLANNED, parameters))
     return difference
+
+
+def _make_in_slices(
+    connection: duckdb.DuckDBPyConnection, table: str, query: str, source: str, parameters: dict[str, Any]
+) -> None:
+    """Make the temporary table `table` of a query that aggregates lists over `source`, some customers at a time."""
+    rows = connection.execute(f"SELECT count(*) FROM {source}").fetchall()[0][0]
+    slices = rows // _SLICE_ROWS + 1
+    for number in range(slices):
+        target = f"INSERT INTO {table}" if number else f"CREATE OR REPLACE TEMP TABLE {table} AS"
+        connection.execute(f"{target} {query}", {**parameters, "slices": slices, "slice": number})
 
 
 def _too_many_deletes(

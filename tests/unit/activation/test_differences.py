@@ -5,7 +5,14 @@ from __future__ import annotations
 import duckdb
 import pytest
 
+from pipelines.activation import differences
 from pipelines.errors import ConfigurationError, PermanentError
+
+
+@pytest.fixture(autouse=True, params=[1, 1_000_000], ids=["slice by slice", "at once"])
+def _slices(request, monkeypatch):
+    """However many customers are compared at a time, the differences are the same."""
+    monkeypatch.setattr(differences, "_SLICE_ROWS", request.param)
 
 
 def tags_at_destination(world):
