@@ -169,7 +169,10 @@ class SnapshotReader:
             raise TransientError(f"Snapshot {path.name} can't be opened; see `omnilake status`.") from error
         try:
             numbers = dict(connection.execute("SELECT store_id, store_no FROM lookup.stock_stores").fetchall())
-            return _Open(path, connection, published_at, _marts(connection), _stores(connection), StockCache(numbers))
+            stock = StockCache(numbers)
+            stock.load(lambda sql, parameters: connection.execute(sql, parameters).fetchnumpy())
+            names = dict(connection.execute("SELECT sku, name FROM lookup.products LIMIT ?", [KEPT_NAMES]).fetchall())
+            return _Open(path, connection, published_at, _marts(connection), _stores(connection), stock, names=names)
         except duckdb.Error as error:
             connection.close()
             raise PermanentError(
