@@ -28,8 +28,8 @@ def create_lookup_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """Make schema `lookup` from the connection's `marts`; what needs a mart that isn't there is left empty.
 
     members: key, channel, member_id, and what is answered of the customer, tags as a list.
-    products: key (of the sku), sku, name. stock: key (of the sku), sku, store_id, available units above 0. popular:
-    rank, sku, name, units (what sold best lately). Recommendations are found in `marts`, which has them by customer.
+    products: key (of the sku), sku, name. stock: key (of the sku), store_no (of stock_stores), available units above 0.
+    popular: rank, sku, name, units (what sold best lately). Recommendations are found in `marts`, by customer.
     """
     present = {
         name
@@ -110,10 +110,24 @@ _TABLES: dict[str, tuple[str, set[str], str]] = {
         {"products"},
         f"SELECT {_key('sku')} AS key, sku, name FROM marts.products ORDER BY key",
     ),
-    "stock": (
-        "key UBIGINT, sku VARCHAR, store_id VARCHAR, available DECIMAL(18, 4)",
+    "stock_stores": (
+        "store_no INTEGER, store_id VARCHAR",
         {"stock"},
-        f"SELECT {_key('sku')} AS key, sku, store_id, available FROM marts.stock WHERE available > 0 ORDER BY key",
+        """
+        SELECT row_number() OVER (ORDER BY store_id), store_id
+        FROM (SELECT DISTINCT store_id FROM marts.stock WHERE available > 0)
+        """,
+    ),
+    "stock": (
+        "key UBIGINT, store_no INTEGER, available FLOAT",
+        {"stock"},
+        f"""
+        SELECT {_key("stock.sku")} AS key, stores.store_no, stock.available
+        FROM marts.stock AS stock
+        INNER JOIN lookup.stock_stores AS stores ON stock.store_id = stores.store_id
+        WHERE stock.available > 0
+        ORDER BY key
+        """,
     ),
     "popular": (
         "rank INTEGER, sku VARCHAR, name VARCHAR, units DOUBLE",

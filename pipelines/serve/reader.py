@@ -7,14 +7,14 @@ here: what is asked (lookups).
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
+import numpy as np
 
 from pipelines.errors import PermanentError, TransientError
 from pipelines.lookup_tables import lookup_key
@@ -38,7 +38,7 @@ class _Open:
     published_at: datetime
     tables: frozenset[str]
     stores: dict[str, Store]
-    stock: StockCache = field(default_factory=StockCache)
+    stock: StockCache
     near: dict[str, list[Neighbour]] = field(default_factory=dict)
     names: dict[str, str | None] = field(default_factory=dict)
     readers: int = 0
@@ -96,10 +96,10 @@ class Reading:
 
     def available(self, skus: Sequence[str], store_ids: Sequence[str]) -> dict[str, dict[str, float]]:
         """Units above 0 by sku and store."""
-        return self._held.stock.available(self._table, skus, store_ids)
+        return self._held.stock.available(self._arrays, skus, store_ids)
 
-    def _table(self, sql: str, parameters: list[int]) -> pa.Table:
-        return self._cursor.execute(sql, parameters).to_arrow_table()
+    def _arrays(self, sql: str, parameters: Sequence[int]) -> Mapping[str, np.ndarray]:
+        return self._cursor.execute(sql, parameters).fetchnumpy()
 
 
 class SnapshotReader:
@@ -134,8 +134,14 @@ class SnapshotReader:
         held = self._hold(path)
         if held is not None:
             return held
-        with self._opening:
-            held = self._hold(path)  # another caller may have opened it meanwhile
+        if not self._opening.acquire(blocking=False):
+            # Somebody opens it already: the one before answers meanwhile.
+            held = self._hold(None)
+            if held is not None:
+                return held
+            self._opening.acquire()
+        try:
+            held = self._hold(path)
             if held is not None:
                 return held
             fresh = self._opened(path)
@@ -144,30 +150,35 @@ class SnapshotReader:
                 self._open = fresh
                 fresh.readers += 1
                 return fresh
+        finally:
+            self._opening.release()
 
-    def _hold(self, path: Path) -> _Open | None:
+    def _hold(self, path: Path | None) -> _Open | None:
+        """What is open, if it is that path (None: whichever it is)."""
         with self._lock:
-            if self._open is not None and self._open.path == path:
+            if self._open is not None and path in (None, self._open.path):
                 self._open.readers += 1
                 return self._open
         return None
 
     def _opened(self, path: Path) -> _Open:
         try:
+            published_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
             connection = connect(self._settings, path, read_only=True)
-        except duckdb.Error as error:
+        except (duckdb.Error, OSError) as error:
             raise TransientError(f"Snapshot {path.name} can't be opened; see `omnilake status`.") from error
         try:
-            published_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-            if not _tables(connection, "lookup"):
-                raise PermanentError(
-                    f"Snapshot {path.name} has no tables for look-ups: an older version published it. "
-                    "Run `omnilake run` again."
-                )
-            return _Open(path, connection, published_at, _tables(connection), _stores(connection))
-        except BaseException:
+            numbers = dict(connection.execute("SELECT store_id, store_no FROM lookup.stock_stores").fetchall())
+            stock = StockCache(numbers)
+            stock.load(lambda sql, parameters: connection.execute(sql, parameters).fetchnumpy())
+            names = dict(connection.execute("SELECT sku, name FROM lookup.products LIMIT ?", [KEPT_NAMES]).fetchall())
+            return _Open(path, connection, published_at, _marts(connection), _stores(connection), stock, names=names)
+        except duckdb.Error as error:
             connection.close()
-            raise
+            raise PermanentError(
+                f"Snapshot {path.name} has not the tables for look-ups: another version published it. "
+                "Run `omnilake run` again."
+            ) from error
 
     def _release(self, held: _Open) -> None:
         with self._lock:
@@ -183,8 +194,8 @@ class SnapshotReader:
                 held.connection.close()
 
 
-def _tables(connection: duckdb.DuckDBPyConnection, schema: str = "marts") -> frozenset[str]:
-    found = connection.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", [schema]).fetchall()
+def _marts(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    found = connection.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'marts'").fetchall()
     return frozenset(name for (name,) in found)
 
 

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from pipelines.channels import load_channels
 from pipelines.connectors.registry import load_connectors
 from pipelines.doors import open_doors
-from pipelines.errors import ConfigurationError, PermanentError
+from pipelines.errors import ConfigurationError, OmnilakeError, PermanentError
 from pipelines.feeds.hooks import seal_hooks
 from pipelines.keys import ensure_keys
 from pipelines.serve.app import BODY_LIMIT, LOOKUPS_PER_SECOND, create_app
@@ -92,6 +92,7 @@ def _lifespan(
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         sealing = asyncio.create_task(_seal_at_intervals(settings))
+        await asyncio.to_thread(_open_snapshot, reader)
         try:
             yield
         finally:
@@ -100,6 +101,12 @@ def _lifespan(
             reader.close()
 
     return lifespan
+
+
+def _open_snapshot(reader: SnapshotReader) -> None:
+    """So that the first caller need not wait for it. Without one, callers are told; webhooks need none."""
+    with contextlib.suppress(OmnilakeError), reader.read():
+        log.info("the snapshot is open")
 
 
 async def _seal_at_intervals(settings: Settings) -> None:

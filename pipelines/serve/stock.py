@@ -5,72 +5,79 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import pyarrow as pa
 
 from pipelines.lookup_tables import lookup_key
 
-KEPT_COUNTS = 4_000_000
-"""Counts (an article in a store) kept at most, about 12 bytes each; the articles asked for longest ago go first."""
+KEPT_COUNTS = 8_000_000
+"""Counts (an article in a store) kept at most, 8 bytes each; the articles asked for longest ago go first."""
 
+Read = Callable[[str, Sequence[int]], Mapping[str, np.ndarray]]
 _Counts = tuple[np.ndarray, np.ndarray]
 
 
 class StockCache:
-    """The counts of one snapshot, for threads."""
+    """The counts of one snapshot, for threads. store_numbers: of the stores that have anything, by id."""
 
-    def __init__(self, kept_counts: int = KEPT_COUNTS) -> None:
+    def __init__(self, store_numbers: Mapping[str, int], kept_counts: int = KEPT_COUNTS) -> None:
+        self._store_numbers = store_numbers
         self._kept_counts = kept_counts
         self._lock = threading.Lock()
-        self._codes: dict[str, int] = {}
-        self._by_sku: OrderedDict[str, _Counts] = OrderedDict()
+        self._by_key: OrderedDict[int, _Counts] = OrderedDict()
         self._held = 0
 
-    def available(
-        self, read: Callable[[str, list[int]], pa.Table], skus: Sequence[str], store_ids: Sequence[str]
-    ) -> dict[str, dict[str, float]]:
-        """Units above 0 by sku and store. read: runs a query with its parameters, for articles not met before."""
+    def load(self, read: Read) -> None:
+        """Read everything at once, if it is no more than may be kept; else articles are read as they are asked for."""
+        counted = read("SELECT count(*) AS counts FROM lookup.stock", [])
+        if int(counted["counts"][0]) > self._kept_counts:
+            return
+        found = read("SELECT key, store_no, available FROM lookup.stock", [])
+        keys, stores, units = (np.asarray(found[name]) for name in ("key", "store_no", "available"))
+        order = np.argsort(keys, kind="stable")
+        keys, stores, units = keys[order], stores[order], units[order]
+        distinct, starts = np.unique(keys, return_index=True)
+        ends = np.append(starts, len(keys))[1:]
         with self._lock:
-            counts = {sku: self._by_sku[sku] for sku in skus if sku in self._by_sku}
-            for sku in counts:
-                self._by_sku.move_to_end(sku)
-        missing = [sku for sku in skus if sku not in counts]
-        if missing:
-            found = read(_query(len(missing)), [lookup_key(sku) for sku in missing])
-            counts |= self._keep(missing, found)
-        with self._lock:
-            codes = {code: store for store in store_ids if (code := self._codes.get(store)) is not None}
-        return {sku: _of_stores(counts[sku], codes) for sku in skus}
+            for key, start, end in zip(distinct.tolist(), starts.tolist(), ends.tolist(), strict=True):
+                self._by_key[key] = (stores[start:end], units[start:end])
+            self._held = len(keys)
 
-    def _keep(self, skus: Sequence[str], found: pa.Table) -> dict[str, _Counts]:
-        names = found.column("sku").to_numpy(zero_copy_only=False)
-        available = found.column("available").to_numpy(zero_copy_only=False).astype(np.float32)
+    def available(self, read: Read, skus: Sequence[str], store_ids: Sequence[str]) -> dict[str, dict[str, float]]:
+        """Units above 0 by sku and store. read: runs a query with its parameters, for articles not met before."""
+        keys = {sku: lookup_key(sku) for sku in skus}
         with self._lock:
-            codes = np.array(
-                [self._codes.setdefault(store, len(self._codes)) for store in found.column("store_id").to_pylist()],
-                np.int32,
-            )
-            fresh: dict[str, _Counts] = {}
-            for sku in skus:
-                own = names == sku
-                fresh[sku] = (codes[own], available[own])
-                self._held += len(fresh[sku][0]) - len(self._by_sku.get(sku, ((),))[0])
-                self._by_sku[sku] = fresh[sku]
-            while self._held > self._kept_counts and len(self._by_sku) > 1:
-                _, (dropped, _) = self._by_sku.popitem(last=False)
+            counts = {key: self._by_key[key] for key in keys.values() if key in self._by_key}
+            for key in counts:
+                self._by_key.move_to_end(key)
+        missing = [key for key in keys.values() if key not in counts]
+        if missing:
+            counts |= self._keep(missing, read(_query(len(missing)), missing))
+        numbers = {number: store for store in store_ids if (number := self._store_numbers.get(store)) is not None}
+        wanted = np.array(list(numbers), np.int32)
+        return {sku: _of_stores(counts[key], wanted, numbers) for sku, key in keys.items()}
+
+    def _keep(self, asked: Sequence[int], found: Mapping[str, np.ndarray]) -> dict[int, _Counts]:
+        keys, stores, units = (np.asarray(found[name]) for name in ("key", "store_no", "available"))
+        fresh = {key: (stores[keys == np.uint64(key)], units[keys == np.uint64(key)]) for key in asked}
+        with self._lock:
+            for key, counts in fresh.items():
+                if key not in self._by_key:
+                    self._by_key[key] = counts
+                    self._held += len(counts[0])
+            while self._held > self._kept_counts and len(self._by_key) > 1:
+                _, (dropped, _) = self._by_key.popitem(last=False)
                 self._held -= len(dropped)
         return fresh
 
 
 def _query(n_skus: int) -> str:
-    one = "SELECT sku, store_id, available::FLOAT AS available FROM lookup.stock WHERE key = ?::UBIGINT"
     # One scan an article, each of a single row group; a list of keys would read them all.
-    return " UNION ALL ".join([one] * n_skus)
+    return " UNION ALL ".join(["SELECT key, store_no, available FROM lookup.stock WHERE key = ?::UBIGINT"] * n_skus)
 
 
-def _of_stores(counts: _Counts, codes: dict[int, str]) -> dict[str, float]:
-    own_codes, available = counts
-    here = np.isin(own_codes, list(codes))
-    return {codes[code]: units for code, units in zip(own_codes[here].tolist(), available[here].tolist(), strict=True)}
+def _of_stores(counts: _Counts, wanted: np.ndarray, numbers: Mapping[int, str]) -> dict[str, float]:
+    stores, units = counts
+    here = (stores[:, None] == wanted).any(axis=1)
+    return {numbers[store]: unit for store, unit in zip(stores[here].tolist(), units[here].tolist(), strict=True)}

@@ -23,7 +23,7 @@ from pipelines.connectors.protocol import BadSignatureError, WebhookEvent
 from pipelines.doors import SIGNATURE_HEADER, Door
 from pipelines.feeds import hooks
 from pipelines.feeds.contract import FEEDS
-from pipelines.serve.bodies import read_body
+from pipelines.serve.bodies import Bodies
 from pipelines.serve.group_commit import GroupCommit
 from pipelines.serve.problems import ProblemError, describe
 from pipelines.settings import Settings
@@ -60,7 +60,7 @@ class Receiver:
     def __init__(self, settings: Settings, doors: Mapping[str, Door], body_limit: int) -> None:
         self._settings = settings
         self._doors = doors
-        self._body_limit = body_limit
+        self._bodies = Bodies(body_limit)
         # A group a channel or feed: a folder that can't be written is nobody else's trouble.
         self._notices: dict[str, GroupCommit[Sequence[WebhookEvent]]] = {}
         self._rows: dict[tuple[str, str], GroupCommit[Sequence[bytes]]] = {}
@@ -73,8 +73,8 @@ class Receiver:
                 HTTPStatus.NOT_FOUND,
                 "This channel takes no webhooks of a platform; post rows to /v1/webhooks/{channel}/{feed}.",
             )
-        body = await read_body(request, self._body_limit)
-        events = await self._verified(door, request, body)
+        async with self._bodies.read(request) as body:
+            events = await self._verified(door, request, body)
         if events:
             await _durable(self._notice_group(channel), events)
         if isinstance(door.connector, AnswersInOwnWords):
@@ -91,16 +91,10 @@ class Receiver:
             )
         if feed not in FEEDS:
             raise ProblemError(HTTPStatus.NOT_FOUND, f"There is no such feed; the feeds are {', '.join(FEEDS)}.")
-        body = await read_body(request, self._body_limit)
-        try:
-            door.verify_rows(request.headers.get(SIGNATURE_HEADER, ""), body)
-            rows = hooks.rows_of(body) if len(body) < _LARGE_BODY else await asyncio.to_thread(hooks.rows_of, body)
-        except BadSignatureError as error:
-            raise _unsigned() from error
-        except UnicodeDecodeError as error:
-            raise ProblemError(HTTPStatus.BAD_REQUEST, "The body is not UTF-8; nothing was kept.") from error
-        if rows:
-            await _durable(self._row_group(channel, feed), rows)
+        async with self._bodies.read(request) as body:
+            rows = await self._verified_rows(door, request, body)
+            if rows:
+                await _durable(self._row_group(channel, feed), rows)
         return Accepted(accepted=len(rows))
 
     async def answer_challenge(self, channel: str, request: Request) -> str:
@@ -137,6 +131,15 @@ class Receiver:
                 door.channel, type(error).__name__, len(body), hashlib.sha256(body).hexdigest(),
             )  # fmt: skip
             return None
+
+    async def _verified_rows(self, door: Door, request: Request, body: bytes) -> list[bytes]:
+        try:
+            door.verify_rows(request.headers.get(SIGNATURE_HEADER, ""), body)
+            return hooks.rows_of(body) if len(body) < _LARGE_BODY else await asyncio.to_thread(hooks.rows_of, body)
+        except BadSignatureError as error:
+            raise _unsigned() from error
+        except UnicodeDecodeError as error:
+            raise ProblemError(HTTPStatus.BAD_REQUEST, "The body is not UTF-8; nothing was kept.") from error
 
     def _notice_group(self, channel: str) -> GroupCommit[Sequence[WebhookEvent]]:
         if channel not in self._notices:

@@ -27,7 +27,7 @@ SELECT * FROM (VALUES
 CREATE OR REPLACE TABLE marts.customer_identities AS
 SELECT * FROM (VALUES
     ('c2', 'mall', 'member', 'M2'), ('c2', 'pos', 'member', 'P2'), ('c1', 'mall', 'member', 'M/1 ü'),
-    ('c3', 'mall', 'member', $token), (NULL, 'mall', 'member', 'M9'), ('c2', NULL, 'phone', 'abc'),
+    ('c3', 'mall', 'member', $token), (NULL, 'mall', 'member', 'M9'), ('c2', NULL, 'phone', 'token of a phone'),
     ('c2', 'pos', 'member', 'M1')
 ) AS t(customer_id, channel, kind, identity);
 

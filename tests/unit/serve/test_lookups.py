@@ -128,7 +128,7 @@ def test_a_member_id_that_is_a_phone_number_is_found_however_it_is_written(clien
         assert customer(client, member)["customer_id"] == "c3"
 
 
-@pytest.mark.parametrize("member", ["M3", "M9", "P2", "abc", "M1", "m2", " M2", "%00", "x" * 3000])
+@pytest.mark.parametrize("member", ["M3", "M9", "P2", "token of a phone", "M1", "m2", " M2", "%00", "x" * 3000])
 def test_whom_the_channel_does_not_know_is_404(client: TestClient, published: str, member: str) -> None:
     problem(client.get(f"/v1/customers/mall/{quote(member, safe='')}", headers=MALL), 404)
 
@@ -157,7 +157,7 @@ def test_a_channel_sees_its_own_view_of_one_customer(client: TestClient, publish
 def test_no_personal_data_and_no_other_channels_id_is_told(client: TestClient, published: str) -> None:
     text = client.get("/v1/customers/mall/M2", headers=MALL).text
     assert "P2" not in text
-    assert "abc" not in text
+    assert "token of a phone" not in text
 
 
 def test_before_the_first_publish_it_says_so(client: TestClient) -> None:
