@@ -81,8 +81,13 @@ _CARD = ["code", "partner_id", "program_id", "points", "expiration_date", "creat
 _REWARD = ["program_id", "reward_type", "discount", "discount_mode"]
 _RULE = ["program_id", "minimum_amount"]
 _WALLETS = {"wechat_pay": ("微信", "wechat", "weixin"), "alipay": ("支付宝", "alipay")}
-_SHOPPERS: Domain = [["partner_share", "=", True], ["ref_company_ids", "=", False]]
-"""Contacts that are no user of Odoo and no company that runs it."""
+_SHOPPERS: Domain = [
+    ["partner_share", "=", True],
+    ["ref_company_ids", "=", False],
+    "!",
+    ["user_ids.login", "in", ["public", "portaltemplate"]],
+]
+"""Contacts that are no user of Odoo, no company that runs it, and none of the two that it brings along."""
 _NOT_DRAFT: Domain = ["state", "!=", "draft"]
 _READ = {
     "pos.order": "tickets of the point of sale", "res.partner": "contacts", "product.product": "goods",
