@@ -22,6 +22,9 @@ Node = Mapping[str, Any]
 LARGEST_PAGE = 1000
 """The server's `adminListQueryLimit` unless it was configured otherwise."""
 
+INVALID = 400
+"""The status for a document that doesn't fit the server's schema."""
+
 _LARGEST_ID = 2**31 - 1
 _NO_ACCESS = {"FORBIDDEN", "UNAUTHORIZED", "UNAUTHENTICATED"}
 _BUSY = {"TOO_MANY_REQUESTS", "RATE_LIMITED", "THROTTLED"}
@@ -117,12 +120,12 @@ def open_api(read: SettingsReader) -> VendureApi:
 
 
 def _explained(error: RefusedError) -> RefusedError:
-    if error.status != 400:
+    if error.status != INVALID:
         return error
     return RefusedError(
         f"{error} Vendure answers so where a field is missing: add the custom fields of docs/platforms/vendure.md, and "
         "use Vendure 3.7 or later.",
-        status=400,
+        status=INVALID,
     )
 
 

@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.connectors.vendure_api import Node, VendureApi
+from pipelines.connectors.vendure_api import INVALID, Node, VendureApi
+from pipelines.errors import ConfigurationError
+from pipelines.http import RefusedError
 
 Inputs = Mapping[str, Mapping[str, Any]]
 """The arguments of a mutation per record, by a name of the caller's."""
@@ -26,11 +28,19 @@ class Mutation:
 
 
 def listed(api: VendureApi, document: str, field: str, values: Sequence[str]) -> list[Node]:
-    """The records whose `field` is one of the values. `field` is unique there, so there are no more than values."""
+    """The records whose `field` is one of the values. `field` is unique there, so there are no more than values.
+
+    Raises ConfigurationError if the server has no such field: no record is to blame, and all of them can wait.
+    """
     if not values:
         return []
     options = {"take": len(set(values)), "filter": {field: {"in": list(dict.fromkeys(values))}}}
-    (listing,) = api.query(document, options=options).values()
+    try:
+        (listing,) = api.query(document, options=options).values()
+    except RefusedError as error:
+        if error.status == INVALID:
+            raise ConfigurationError(str(error)) from None
+        raise
     return list(listing["items"])
 
 
