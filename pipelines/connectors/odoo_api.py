@@ -96,12 +96,13 @@ class OdooApi:
 
 
 def open_api(read: SettingsReader, channel: str) -> OdooApi:
-    """The API of the server that the settings name: url, database, ca_file, api_key_env."""
+    """The API of the server that the settings name: url, database, ca_file, timeout (seconds, 30), api_key_env."""
     url = require_tls(read.url(), channel)
     database = read.text("database", "")
     key = read.secret("api_key")
     headers = {"Authorization": f"bearer {key}"} | ({"X-Odoo-Database": database} if database else {})
-    return OdooApi(Http(url, headers=headers, secrets=[key], ca_file=read.ca_file()))
+    timeout = read.whole("timeout", 30, most=600)
+    return OdooApi(Http(url, headers=headers, secrets=[key], ca_file=read.ca_file(), timeout=timeout))
 
 
 def id_of(value: Any) -> int | None:
