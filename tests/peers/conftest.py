@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from pipelines.connectors.protocol import Connector
+from pipelines.connectors.vendure import connect
 from tests.peers.errors import CannotBeHadError
+from tests.peers.mall import options
 from tests.peers.odoo.server import Odoo
 from tests.peers.odoo.shop import Shop
 from tests.peers.odoo.till import Till
@@ -58,3 +61,16 @@ def till(seeded: Till) -> Till:
     """One shop for all tests of a file, which make people, tickets and tags of their own in it; its till is open."""
     seeded.shop.open()
     return seeded
+
+
+@pytest.fixture
+def mall(vendure: Vendure) -> Iterator[Vendure]:
+    """The mall without shoppers and orders, and left so."""
+    vendure.empty()
+    yield vendure
+    vendure.empty()
+
+
+@pytest.fixture
+def connector(mall: Vendure) -> Connector:
+    return connect(options(mall))
