@@ -150,7 +150,7 @@ def moment(text: Any) -> str | None:
 
 def stamp(at: datetime) -> str:
     """An instant as Odoo's domains take it, without the fraction."""
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return at.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat(" ")
 
 
 def walk(
