@@ -5,6 +5,7 @@ Belongs here: what both sides need to speak to Odoo 19. Does not belong here: wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -141,6 +142,11 @@ def text_of(value: Any) -> str | None:
 def record_id(address: str) -> int | None:
     """The id that an address names; None if it can't be one."""
     return int(address) if address.isascii() and address.isdigit() and 0 < int(address) <= LARGEST_ID else None
+
+
+def external_module(prefix: str) -> str:
+    """The first part of our external ids, which Odoo wants to be a word."""
+    return re.sub(r"\W+", "_", prefix, flags=re.ASCII).strip("_").lower() or "omnilake"
 
 
 def moment(text: Any) -> str | None:
