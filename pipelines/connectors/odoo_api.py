@@ -5,6 +5,7 @@ Belongs here: what both sides need to speak to Odoo 19. Does not belong here: wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -96,12 +97,13 @@ class OdooApi:
 
 
 def open_api(read: SettingsReader, channel: str) -> OdooApi:
-    """The API of the server that the settings name: url, database, ca_file, api_key_env."""
+    """The API of the server that the settings name: url, database, ca_file, timeout (seconds, 30), api_key_env."""
     url = require_tls(read.url(), channel)
     database = read.text("database", "")
     key = read.secret("api_key")
     headers = {"Authorization": f"bearer {key}"} | ({"X-Odoo-Database": database} if database else {})
-    return OdooApi(Http(url, headers=headers, secrets=[key], ca_file=read.ca_file()))
+    timeout = read.whole("timeout", 30, most=600)
+    return OdooApi(Http(url, headers=headers, secrets=[key], ca_file=read.ca_file(), timeout=timeout))
 
 
 def id_of(value: Any) -> int | None:
@@ -142,6 +144,11 @@ def record_id(address: str) -> int | None:
     return int(address) if address.isascii() and address.isdigit() and 0 < int(address) <= LARGEST_ID else None
 
 
+def external_module(prefix: str) -> str:
+    """The first part of our external ids, which Odoo wants to be a word."""
+    return re.sub(r"\W+", "_", prefix, flags=re.ASCII).strip("_").lower() or "omnilake"
+
+
 def moment(text: Any) -> str | None:
     """Odoo's UTC text without offset as ISO text with one; what is no text is nothing."""
     return f"{text.replace(' ', 'T')}Z" if isinstance(text, str) else None
@@ -149,7 +156,7 @@ def moment(text: Any) -> str | None:
 
 def stamp(at: datetime) -> str:
     """An instant as Odoo's domains take it, without the fraction."""
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return at.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat(" ")
 
 
 def walk(

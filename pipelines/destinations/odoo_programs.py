@@ -6,14 +6,13 @@ Belongs here: what an offer means at the till. Does not belong here: cards, whic
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from pipelines.connectors.odoo_api import OdooApi, id_of
+from pipelines.connectors.odoo_api import OdooApi, external_module, id_of
 from pipelines.destinations.protocol import CouponIssue
 from pipelines.http import CredentialsError
 
@@ -36,9 +35,9 @@ class _Terms:
     currency: str
     starts_on: date | None
 
-    def digest(self) -> str:
+    def digest(self, prefix: str) -> str:
         parts = (
-            self.campaign_id, self.kind, _number(self.value), _number(self.threshold), self.currency,
+            prefix, self.campaign_id, self.kind, _number(self.value), _number(self.threshold), self.currency,
             self.starts_on.isoformat() if self.starts_on else "",
         )  # fmt: skip
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:_DIGEST]
@@ -55,7 +54,7 @@ class Programs:
     def __init__(self, api: OdooApi, prefix: str) -> None:
         self._api = api
         self._prefix = prefix
-        self._module = re.sub(r"\W+", "_", prefix, flags=re.ASCII).strip("_").lower() or "omnilake"
+        self._module = external_module(prefix)
         self._lock = threading.Lock()
         self._known: dict[str, int] | None = None
         self._currency: str | None = None
@@ -63,7 +62,7 @@ class Programs:
     def of(self, coupon: CouponIssue) -> int:
         """The program of a coupon's offer, made if it isn't there. Raises UnsupportedOfferError."""
         terms = self._terms(coupon)
-        name = f"program_{terms.digest()}"
+        name = f"program_{terms.digest(self._prefix)}"
         with self._lock:
             known = self._ours()
             if name not in known:

@@ -7,11 +7,10 @@ up before it is made, and all tags of one name count as that tag.
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 from collections.abc import Sequence
 
-from pipelines.connectors.odoo_api import OdooApi
+from pipelines.connectors.odoo_api import OdooApi, external_module
 from pipelines.destinations.labels import label
 from pipelines.destinations.protocol import Tag, TagChange
 from pipelines.http import BusyError, RefusedError
@@ -27,7 +26,7 @@ class ContactTags:
     def __init__(self, api: OdooApi, prefix: str) -> None:
         self._api = api
         self._prefix = prefix
-        self._module = re.sub(r"\W+", "_", prefix, flags=re.ASCII).strip("_").lower() or "omnilake"
+        self._module = external_module(prefix)
         self._lock = threading.Lock()
         self._ids: dict[str, list[int]] = {}
 

@@ -11,6 +11,8 @@ from pipelines.connectors.vendure import connect
 from tests.peers.errors import CannotBeHadError
 from tests.peers.mall import options
 from tests.peers.odoo.server import Odoo
+from tests.peers.odoo.shop import Shop
+from tests.peers.odoo.till import Till
 from tests.peers.postgres import Postgres
 from tests.peers.vendure_server import Vendure
 
@@ -46,6 +48,19 @@ def odoo(postgres: Postgres) -> Iterator[Odoo]:
         pytest.skip(str(error))
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def seeded(odoo: Odoo) -> Till:
+    odoo.reset()
+    return Till(odoo, Shop(odoo.client()))
+
+
+@pytest.fixture
+def till(seeded: Till) -> Till:
+    """One shop for all tests of a file, which make people, tickets and tags of their own in it; its till is open."""
+    seeded.shop.open()
+    return seeded
 
 
 @pytest.fixture

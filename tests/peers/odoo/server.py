@@ -133,10 +133,13 @@ class Odoo:
             raise CannotBeHadError(f"{name} failed: {done.stderr.strip()[-300:]}")
 
     def _odoo(self, *arguments: str, stdin: str = "") -> str:
-        done = subprocess.run(
-            self._command(*arguments), input=stdin, capture_output=True, text=True, check=False, timeout=900,
-            env=self._environment(),
-        )  # fmt: skip
+        try:
+            done = subprocess.run(
+                self._command(*arguments), input=stdin, capture_output=True, text=True, check=False, timeout=900,
+                env=self._environment(),
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise CannotBeHadError(f"odoo {arguments[0]} did not end within 15 minutes") from error
         if done.returncode:
             raise CannotBeHadError(f"odoo {arguments[0]} failed: {done.stderr.strip()[-300:]}")
         return done.stdout

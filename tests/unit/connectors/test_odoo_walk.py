@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from hypothesis import given
@@ -94,6 +94,12 @@ def test_a_many2one_comes_in_every_shape():
 
 def test_an_address_is_an_id_of_the_database_or_none():
     assert [record_id(text) for text in ("12", "0", "-1", "²", "1e3", "", "99999999999", "c1")] == [12, *[None] * 7]
+
+
+def test_an_instant_is_utc_in_whole_seconds_with_four_digits_of_year():
+    shanghai = timezone(timedelta(hours=8))
+    assert stamp(datetime(2026, 3, 31, 12, 0, 0, 999_999, shanghai)) == "2026-03-31 04:00:00"
+    assert stamp(datetime.min.replace(tzinfo=UTC)) == "0001-01-01 00:00:00"
 
 
 def test_what_odoo_says_for_nothing_is_nothing():
