@@ -11,11 +11,9 @@ import hashlib
 
 import duckdb
 
-ORDER_OF_MARTS = {"customers": "customer_id", "customer_tags": "customer_id, tag", "stock": "store_id, sku"}
-"""Marts that a snapshot keeps in this order, for the same reason. Recommendations are made in theirs, by customer."""
-
 POPULAR_DAYS = 90
 POPULAR_SKUS = 200
+TAGS_AT_A_TIME = 2_000_000
 
 _SEPARATOR = "\x1f"
 
@@ -29,8 +27,9 @@ def lookup_key(*parts: str) -> int:
 def create_lookup_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """Make schema `lookup` from the connection's `marts`; what needs a mart that isn't there is left empty.
 
-    members: key, channel, member_id, customer_id. stock: key (of the sku), sku, store_id, available units above 0.
-    popular: rank, sku, name, units (what sold best lately).
+    members: key, channel, member_id, and what is answered of the customer, tags as a list.
+    products: key (of the sku), sku, name. stock: key (of the sku), sku, store_id, available units above 0. popular:
+    rank, sku, name, units (what sold best lately). Recommendations are found in `marts`, which has them by customer.
     """
     present = {
         name
@@ -39,10 +38,38 @@ def create_lookup_tables(connection: duckdb.DuckDBPyConnection) -> None:
         ).fetchall()
     }
     connection.execute("CREATE SCHEMA lookup")
+    _gather_tags(connection, "customer_tags" in present)
     for table, (columns, needed, select) in _TABLES.items():
         connection.execute(f"CREATE TABLE lookup.{table} ({columns})")
         if needed <= present:
             connection.execute(f"INSERT INTO lookup.{table} {select}")
+    connection.execute("DROP TABLE tags_of_customer")
+
+
+def _gather_tags(connection: duckdb.DuckDBPyConnection, is_present: bool) -> None:
+    """A temporary table of every customer's tags, in portions: lists under way can't be spilled to disk."""
+    connection.execute(
+        """
+        CREATE TEMP TABLE tags_of_customer (
+            customer_id VARCHAR, tags STRUCT(tag VARCHAR, "value" VARCHAR, since DATE)[]
+        )
+        """
+    )
+    if not is_present:
+        return
+    ((rows,),) = connection.execute("SELECT count(*) FROM marts.customer_tags").fetchall()
+    portions = rows // TAGS_AT_A_TIME + 1
+    for portion in range(portions):
+        connection.execute(
+            """
+            INSERT INTO tags_of_customer
+            SELECT customer_id, list({'tag': tag, 'value': "value", 'since': since} ORDER BY tag)
+            FROM marts.customer_tags
+            WHERE hash(customer_id) % $portions = $portion
+            GROUP BY customer_id
+            """,
+            {"portions": portions, "portion": portion},
+        )
 
 
 def _key(*columns: str) -> str:
@@ -51,18 +78,37 @@ def _key(*columns: str) -> str:
 
 _TABLES: dict[str, tuple[str, set[str], str]] = {
     "members": (
-        "key UBIGINT, channel VARCHAR, member_id VARCHAR, customer_id VARCHAR",
-        {"customer_identities"},
+        "key UBIGINT, channel VARCHAR, member_id VARCHAR, customer_id VARCHAR, level VARCHAR, "
+        "consent_marketing BOOLEAN, is_staff BOOLEAN, home_store_id VARCHAR, preferred_store_id VARCHAR, "
+        "preferred_category VARCHAR, first_order_at TIMESTAMP, last_order_at TIMESTAMP, "
+        'tags STRUCT(tag VARCHAR, "value" VARCHAR, since DATE)[]',
+        {"customer_identities", "customers"},
         f"""
         SELECT
-            {_key("channel", "identity")} AS key,
-            channel,
-            identity,
-            customer_id
-        FROM marts.customer_identities
-        WHERE kind = 'member' AND customer_id IS NOT NULL AND channel IS NOT NULL
+            {_key("identities.channel", "identities.identity")} AS key,
+            identities.channel,
+            identities.identity,
+            customers.customer_id,
+            customers.level,
+            customers.consent_marketing,
+            customers.is_staff,
+            customers.home_store_id,
+            customers.preferred_store_id,
+            customers.preferred_category,
+            customers.first_order_at,
+            customers.last_order_at,
+            coalesce(tags_of_customer.tags, [])
+        FROM marts.customer_identities AS identities
+        INNER JOIN marts.customers AS customers ON identities.customer_id = customers.customer_id
+        LEFT JOIN tags_of_customer ON identities.customer_id = tags_of_customer.customer_id
+        WHERE identities.kind = 'member' AND identities.channel IS NOT NULL
         ORDER BY key
         """,
+    ),
+    "products": (
+        "key UBIGINT, sku VARCHAR, name VARCHAR",
+        {"products"},
+        f"SELECT {_key('sku')} AS key, sku, name FROM marts.products ORDER BY key",
     ),
     "stock": (
         "key UBIGINT, sku VARCHAR, store_id VARCHAR, available DECIMAL(18, 4)",

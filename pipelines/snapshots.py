@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import duckdb
 
-from pipelines.lookup_tables import ORDER_OF_MARTS, create_lookup_tables
+from pipelines.lookup_tables import create_lookup_tables
 from pipelines.settings import Settings
 from pipelines.warehouse import connect, current_snapshot
 
@@ -44,8 +44,7 @@ def publish(settings: Settings, snapshot_id: str, tables: Mapping[str, Content])
         connection.execute("CREATE SCHEMA marts")
         names = _tables_of(connection, "warehouse")
         for name in names:
-            order = f" ORDER BY {ORDER_OF_MARTS[name]}" if name in ORDER_OF_MARTS else ""
-            connection.execute(f'CREATE TABLE marts."{name}" AS FROM warehouse.marts."{name}"{order}')
+            connection.execute(f'CREATE TABLE marts."{name}" AS FROM warehouse.marts."{name}"')
         connection.execute("DETACH warehouse")
         _replace_tables(connection, tables)
         create_lookup_tables(connection)

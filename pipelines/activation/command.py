@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from pipelines.activation.apart import apart
 from pipelines.activation.exchange import without_pandas
 from pipelines.activation.log import activation_log
 from pipelines.activation.push import PushReport, push
@@ -32,12 +33,14 @@ def run_push(
     with without_pandas(), state(settings) as engine:
         report = push(
             settings, engine, destination=destination, dry_run=dry_run, plan=plan, allow_deletes=allow_deletes,
-            progress=progress,
+            progress=progress, plan_in=lambda work: apart(engine, work),
         )  # fmt: skip
         if not dry_run:
             try:
                 with single_writer(settings):
-                    refresh(settings, new_snapshot_id(), {"activation_log": activation_log(engine)})
+                    apart(
+                        engine, lambda: refresh(settings, new_snapshot_id(), {"activation_log": activation_log(engine)})
+                    )
             except TransientError:
                 report.notes.append("A run is going on, which will publish what this push did.")
     return report

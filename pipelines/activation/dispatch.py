@@ -271,6 +271,8 @@ def _after_fault(
         case DoubtfulError() | OSError():
             brake.failed(words)
     settlements = read_back(destination, operation, part, brake, now, words)
+    if settlements and all(settlement.state == "applied" for settlement in settlements):
+        brake.answered()  # it does what it is asked, though it doesn't say so
     is_down = isinstance(fault, OSError) or (isinstance(fault, DoubtfulError) and not _may_be_halved(fault))
     absent = {one.claim.delivery_id for one in settlements if one.state in ("planned", "rejected")}
     if is_down or not absent:

@@ -16,6 +16,7 @@ import duckdb
 import sqlalchemy as sa
 
 from pipelines.activation import outbox
+from pipelines.activation.apart import inline
 from pipelines.activation.audience_data import (
     Published,
     prepare_addresses,
@@ -153,6 +154,7 @@ def push(
     as_of: date | None = None,
     clock: Callable[[], datetime] | None = None,
     sleep: Callable[[float], None] = time.sleep,
+    plan_in: Callable[[Callable[[], PushReport]], PushReport] = inline,
 ) -> PushReport:
     """Bring the destinations to what the published snapshot says.
 
@@ -162,6 +164,7 @@ def push(
     dry_run: plan and write nothing, neither outside nor into the state.
     plan: with dry_run, the file to write what would be sent into; without, the plan to send, exactly as it is.
     allow_deletes: delete more than the destinations' guards allow.
+    plan_in: runs the planning, perhaps in a process of its own.
 
     Raises ConfigurationError (unknown destination, faulty campaigns.yml), PermanentError (nothing published; the plan
     was edited, or the snapshot, the state or the configuration has changed since it was made), TransientError (another
@@ -171,7 +174,7 @@ def push(
     tell = progress or _silent
     if secret is None:
         secret = home_secret(settings)
-    proof = None
+    head, proof = None, None
     if plan and not dry_run:
         head, proof = read_plan(plan, secret)
         if destination not in (None, head.destination):
@@ -186,9 +189,7 @@ def push(
         for name, configured in chosen.items():
             recover(engine, configured.destination, now, brakes[name])
 
-    with _one_push(settings, dry_run):
-        if not dry_run and not plan:
-            look_back()
+    def make_report() -> PushReport:
         snapshot_id = current_snapshot(settings).stem
         with open_snapshot(settings) as connection:
             published = read_published(connection, snapshot_id, as_of)
@@ -212,11 +213,17 @@ def push(
                     if report.failures:
                         raise PermanentError(f"No plan was written: {'; '.join(report.failures)}")
             else:
-                if proof:
+                if plan and head and proof:
                     records = RecordsDigest()
                     make_plan(write=False, sink=records.take)
                     _check_unchanged(plan, head, proof, snapshot_id, records.value())
                 report = make_plan(write=not dry_run)
+        return report
+
+    with _one_push(settings, dry_run):
+        if not dry_run and not plan:
+            look_back()
+        report = plan_in(make_report)
         if proof:
             look_back()
         if not dry_run:
@@ -231,7 +238,7 @@ def push(
     return report
 
 
-def _check_unchanged(plan: Path | None, head: PlanHead, proof: str, snapshot_id: str, records: str) -> None:
+def _check_unchanged(plan: Path, head: PlanHead, proof: str, snapshot_id: str, records: str) -> None:
     if head.snapshot_id != snapshot_id:
         what = f"rests on snapshot {head.snapshot_id}, and {snapshot_id} is published now"
     elif proof != records:

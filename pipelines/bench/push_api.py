@@ -11,6 +11,7 @@ import asyncio
 import json
 import sys
 import threading
+import time
 from collections import Counter
 from typing import Any
 
@@ -18,6 +19,7 @@ from typing import Any
 class Effects:
     """What the API was given: how often each key took effect. behave: one of `BEHAVIOURS`.
 
+    first_at, last_at: when the first and the last record took effect, monotonic seconds.
     poison: customers whose record breaks the call; they are refused (`refuses`) or end in a fault (`fails`).
     left: the behaviour lasts for so many calls; None for ever.
     """
@@ -33,6 +35,7 @@ class Effects:
         self.poison: frozenset[str] = frozenset()
         self.poison_answer = 422
         self.keeps_bodies = False
+        self.first_at = self.last_at = 0.0
 
     @property
     def duplicates(self) -> int:
@@ -40,7 +43,9 @@ class Effects:
         return sum(self.applied.values()) - len(self.applied)
 
     def configure(self, settings: dict[str, Any]) -> None:
-        """Set attributes by name."""
+        """Set attributes by name; `forget` begins anew."""
+        if settings.pop("forget", False):
+            vars(self).update(vars(Effects()))
         for name, value in settings.items():
             setattr(self, name, frozenset(value) if name == "poison" else value)
 
@@ -50,7 +55,8 @@ class Effects:
             self.configure(json.loads(body))
             return 200, b"{}"
         if path == "/counts":
-            return 200, json.dumps({"applied": len(self.applied), "duplicates": self.duplicates}).encode()
+            counts = {"applied": len(self.applied), "duplicates": self.duplicates}
+            return 200, json.dumps({**counts, "first_at": self.first_at, "last_at": self.last_at}).encode()
         given = json.loads(body)
         if path.endswith("/found"):
             self.calls["found"] += 1
@@ -68,6 +74,8 @@ class Effects:
         records = given.get("records", [given])
         if self.poison and any(record["customer"] in self.poison for record in records):
             return self.poison_answer, b""
+        self.last_at = time.monotonic()
+        self.first_at = self.first_at or self.last_at
         self.applied.update(record["key"] for record in records)
         if self.keeps_bodies:
             self.bodies.update((record["key"], record) for record in records)

@@ -81,8 +81,13 @@ _CARD = ["code", "partner_id", "program_id", "points", "expiration_date", "creat
 _REWARD = ["program_id", "reward_type", "discount", "discount_mode"]
 _RULE = ["program_id", "minimum_amount"]
 _WALLETS = {"wechat_pay": ("微信", "wechat", "weixin"), "alipay": ("支付宝", "alipay")}
-_SHOPPERS: Domain = [["partner_share", "=", True], ["ref_company_ids", "=", False]]
-"""Contacts that are no user of Odoo and no company that runs it."""
+_SHOPPERS: Domain = [
+    ["partner_share", "=", True],
+    ["ref_company_ids", "=", False],
+    "!",
+    ["user_ids.login", "in", ["public", "portaltemplate"]],
+]
+"""Contacts that are no user of Odoo, no company that runs it, and none of the two that it brings along."""
 _NOT_DRAFT: Domain = ["state", "!=", "draft"]
 _READ = {
     "pos.order": "tickets of the point of sale", "res.partner": "contacts", "product.product": "goods",
@@ -128,8 +133,7 @@ class OdooConnector:
             case "orders":
                 return self._walked("pos.order", [_NOT_DRAFT], _ORDER, self._orders, since, until, state)
             case "coupons":
-                domain: Domain = [["program_type", "in", list(CODE_PROGRAMS)]]
-                return self._walked("loyalty.card", domain, _CARD, self._coupons, since, until, state)
+                return self._pull_coupons(since, until, state)
             case "products":
                 return odoo_goods.pull_products(self._api, since, until, state, _PAGE)
             case "inventory":
@@ -161,6 +165,13 @@ class OdooConnector:
 
     def check(self) -> list[Check]:
         return self._api.check(_READ)
+
+    def _pull_coupons(self, since: datetime, until: datetime, state: Mapping[str, Any] | None) -> Iterator[Page]:
+        if "coupon_id" not in self._loyalty_fields:  # the module pos_loyalty is not installed
+            yield Page({"coupons": []})
+            return
+        domain: Domain = [["program_type", "in", list(CODE_PROGRAMS)]]
+        yield from self._walked("loyalty.card", domain, _CARD, self._coupons, since, until, state)
 
     def _walked(
         self, model: str, domain: Domain, fields: Sequence[str], rows_of: Callable[[list[Record]], Rows],
@@ -308,7 +319,7 @@ class OdooConnector:
 
     def _redemptions(self, cards: list[int]) -> dict[int, Record]:
         """The first paid ticket on which each card was used."""
-        if not cards or "coupon_id" not in self._loyalty_fields:
+        if not cards:
             return {}
         domain: Domain = [
             ["coupon_id", "in", cards],

@@ -63,7 +63,12 @@ def translate(ticket: Ticket, names: Names) -> Rows:
 
     Raises KeyError, TypeError or ValueError for a ticket that can't be understood.
     """
+    status = _STATUSES[ticket.order["state"]]
     sold, back, off = _sorted_lines(ticket.lines)
+    if status == "cancelled":
+        back = []  # a refund that was given up on is none
+        if not sold:
+            return {"orders": [], "refunds": []}
     refunds = _refunds(ticket, back, off, names, is_exchange=bool(sold))
     if refunds and not sold:
         # Money handed out beyond the goods' worth, as a kindness: the refund's, outside net sales.
@@ -71,7 +76,7 @@ def translate(ticket: Ticket, names: Names) -> Rows:
     orders = []
     if sold or not back:
         returned = sum((refund["amount"] for refund in refunds), ZERO)
-        orders = [_order(ticket, sold, off, returned, refunds, names)]
+        orders = [_order(ticket, status, sold, off, returned, refunds, names)]
     return {"orders": orders, "refunds": refunds}
 
 
@@ -92,7 +97,13 @@ def _sorted_lines(lines: Sequence[Record]) -> tuple[list[Record], list[Record], 
 
 
 def _order(
-    ticket: Ticket, sold: list[Record], off: list[Record], returned: Decimal, refunds: list[Record], names: Names
+    ticket: Ticket,
+    status: str,
+    sold: list[Record],
+    off: list[Record],
+    returned: Decimal,
+    refunds: list[Record],
+    names: Names,
 ) -> Record:
     order = ticket.order
     items = sum((money_or_zero(line["price_subtotal_incl"]) for line in sold), ZERO)
@@ -104,7 +115,6 @@ def _order(
             tenders["gift_card"] = tenders.get("gift_card", ZERO) - money_or_zero(line["price_subtotal_incl"])
     if refunds:
         _credit(tenders, returned, items - discount)
-    status = _STATUSES[order["state"]]
     placed = moment(order["date_order"])
     member = text_id(order["partner_id"])
     return said(

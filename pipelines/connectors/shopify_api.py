@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from pipelines.connectors.amounts import money
 from pipelines.connectors.options import SettingsReader
 from pipelines.connectors.times import seconds_text
 from pipelines.connectors.tls import require_tls
@@ -186,7 +187,7 @@ class Shopify:
             wait = self._learn(name, body)
             errors = body.get("errors")
             if not errors:
-                if body.get("data") is None:
+                if not isinstance(body.get("data"), dict):
                     raise DoubtfulError("Shopify answered without data and without an error.")
                 return
             codes = _codes(errors)
@@ -217,7 +218,7 @@ def amount_of(bag: Any) -> Decimal:
     """The shop's money of a money bag; zero for none. Raises KeyError or ValueError if it is no bag."""
     if bag is None:
         return Decimal(0)
-    return Decimal(bag["shopMoney"]["amount"])
+    return money(bag["shopMoney"]["amount"])
 
 
 def _operation(document: str) -> str:

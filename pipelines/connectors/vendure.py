@@ -26,6 +26,8 @@ from pipelines.connectors.protocol import (
     WebhookEvent,
 )
 from pipelines.connectors.vendure_api import LARGEST_PAGE, Node, VendureApi, api_time, instant, is_id, open_api
+from pipelines.connectors.vendure_documents import Listing
+from pipelines.connectors.vendure_lists import read_list
 from pipelines.connectors.vendure_rows import (
     Row,
     coupon_row,
@@ -164,7 +166,7 @@ class VendureConnector:
         since = max(since, _ALL_TIME[0])
         before = {"orderPlacedAt": {"before": api_time(since)}}
         earlier = since - min(self._lookback, since - _ALL_TIME[0])
-        passes: list[tuple[str, Walk, str, Callable[[Sequence[Node]], Rows]]] = [
+        passes: list[tuple[str, Walk, Listing, Callable[[Sequence[Node]], Rows]]] = [
             ("placed", Walk("orderPlacedAt", since, until, _ORDERS_A_PAGE, {}), documents.ORDERS, self._order_rows),
             ("changed", Walk("updatedAt", since, until, _ORDERS_A_PAGE, before), documents.ORDERS, self._order_rows),
             ("moved", Walk("orderPlacedAt", earlier, since, _MOMENTS_A_PAGE, {}), documents.ORDER_MOMENTS,
@@ -173,9 +175,9 @@ class VendureConnector:
         start = state["pass"] if state else "placed"
         names = [name for name, *_ in passes]
         place = state["place"] if state else None
-        for name, walk, document, translate in passes[names.index(start) :]:
+        for name, walk, listing, translate in passes[names.index(start) :]:
             following = names[names.index(name) + 1] if name != names[-1] else None
-            for page in self._pages(walk, document, translate, place):
+            for page in self._pages(walk, listing, translate, place):
                 if page.state is not None:
                     yield Page(page.records, {"pass": name, "place": page.state})
                 elif following is not None:
@@ -185,13 +187,17 @@ class VendureConnector:
             place = None
 
     def _moved(self, nodes: Sequence[Node], since: datetime) -> Rows:
-        moved = [node["id"] for node in nodes if instant(node["updatedAt"]) < since <= instant(touched_at(node))]
+        moved = [
+            node["id"]
+            for node in nodes
+            if "unreadable" in node or instant(node["updatedAt"]) < since <= instant(touched_at(node))
+        ]
         return self._fetched("orders", moved)
 
     def _fetched(self, feed: str, source_ids: Sequence[str]) -> Rows:
         if feed not in _FETCHES:
             raise ValueError(f"Vendure can't fetch records of {feed!r}")
-        document, translate, size = {
+        listing, translate, size = {
             "members": (self._customers, self._members, LARGEST_PAGE),
             "orders": (documents.ORDERS, self._order_rows, _ORDERS_A_PAGE),
             "products": (documents.VARIANTS, self._variants, _VARIANTS_A_PAGE),
@@ -199,19 +205,17 @@ class VendureConnector:
         known = [source_id for source_id in source_ids if is_id(source_id)]
         batches = (known[start : start + size] for start in range(0, len(known), size))
         return _joined(
-            translate(self._list(document, {"take": size, "filter": {"id": {"in": list(batch)}}})) for batch in batches
+            translate(
+                read_list(self._api, listing, {"take": size, "sort": {"id": "ASC"}, "filter": {"id": {"in": batch}}})
+            )
+            for batch in batches
         )
 
     def _pages(
-        self, walk: Walk, document: str, translate: Callable[[Sequence[Node]], Rows], state: Mapping[str, Any] | None
+        self, walk: Walk, listing: Listing, translate: Callable[[Sequence[Node]], Rows], state: Mapping[str, Any] | None
     ) -> Iterator[Page]:
-        for nodes, after in walk.pages(lambda options: self._list(document, options), state):
+        for nodes, after in walk.pages(lambda options: read_list(self._api, listing, options), state):
             yield Page(translate(nodes), after)
-
-    def _list(self, document: str, options: Mapping[str, Any]) -> Sequence[Node]:
-        (listing,) = self._api.query(document, options=options).values()
-        nodes: Sequence[Node] = listing["items"]
-        return nodes
 
     def _members(self, nodes: Sequence[Node]) -> Rows:
         return _joined(
@@ -245,7 +249,10 @@ class VendureConnector:
         )
 
     def _locations(self, nodes: Sequence[Node]) -> Rows:
-        return {"stores": [store_row(node, self._stores, self.channel) for node in nodes]}
+        return _joined(
+            _translated("stores", lambda node: {"stores": [store_row(node, self._stores, self.channel)]}, node)
+            for node in nodes
+        )
 
 
 def _translated(feed: str, translate: Callable[[Node], Rows], node: Node) -> Rows:

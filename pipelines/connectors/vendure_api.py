@@ -37,6 +37,10 @@ mutation ($username: String!, $password: String!) {
 """
 
 
+class FieldError(DoubtfulError):
+    """The server could not resolve some field of some record, and answered none of them."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a mutation answered: `data` by alias, and the error codes the server gave (empty: all went through)."""
@@ -129,7 +133,7 @@ def _whole(reply: Reply) -> None:
     if codes := _codes(answer):
         if set(codes) <= _REFUSALS:
             raise RefusedError(f"Vendure refused the query ({', '.join(codes)}).", code=codes[0])
-        raise DoubtfulError(f"Vendure answered with errors ({', '.join(codes)}).")
+        raise FieldError(f"Vendure answered with errors ({', '.join(sorted(set(codes)))}).")
     if not isinstance(answer.get("data"), dict) or any(value is None for value in answer["data"].values()):
         raise DoubtfulError("Vendure answered without data.")
 

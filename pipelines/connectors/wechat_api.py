@@ -27,7 +27,7 @@ URL = "https://api.weixin.qq.com"
 
 _TOKEN_CODES = {40001, 40014, 42001, 41001}
 _SYSTEM_BUSY = -1
-_BUSY_SECONDS = {45009: 3600.0, 45011: 60.0, 45035: 60.0}
+_BUSY_SECONDS = {45009: 3600.0, 45011: 60.0}
 """45009: the day's allowance is spent; what is asked again within this run is refused again."""
 _HINTS = {
     40164: "; add this machine's address to the IP allow list",

@@ -42,6 +42,7 @@ from pipelines.destinations.recommendation_text import StoredList, list_text, st
 from pipelines.errors import ConfigurationError
 
 _CONCURRENCY = 4
+_CUSTOMER = re.compile(r"(?:gid://shopify/Customer/)?([1-9][0-9]{0,18})")
 _BATCH = {Operation.TAGS: 20, Operation.COUPON: 20, Operation.RECOMMENDATIONS: 25}
 """A mutation costs 10 points; metafieldsSet takes 25."""
 
@@ -85,8 +86,9 @@ class ShopifyDestination:
         return self._capabilities
 
     def resolve_customer(self, recipient: Recipient) -> str | None:
-        """The address itself: whether Shopify still knows it is said by the answer to the effect, without a call."""
-        return recipient.address or None
+        """The number in the address, None without one: Shopify refuses a whole call for one id that is no id."""
+        number = _CUSTOMER.fullmatch(recipient.address)
+        return number[1] if number else None
 
     def apply_tags(self, changes: Sequence[TagChange]) -> list[Outcome]:
         if not changes:

@@ -86,6 +86,7 @@ class VendureDestination:
             reads_back=frozenset(operations),
             resend_is_safe=frozenset(operations),
             channel=channel,
+            concurrency=4,
         )
 
     def capabilities(self) -> Capabilities:

@@ -10,6 +10,7 @@ kept nowhere. Codes are unique in a shop: one that is taken is looked up, and it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -34,6 +35,7 @@ from pipelines.destinations.protocol import (
 )
 from pipelines.destinations.recommendation_text import list_text, stored_list
 
+_CUSTOMER = re.compile(r"[1-9][0-9]{0,18}")
 _CONCURRENCY = 2
 """A shop on a small host is not to be knocked over by us."""
 _BATCH = {Operation.TAGS: PAGE_SIZE, Operation.RECOMMENDATIONS: PAGE_SIZE, Operation.COUPON: 50}
@@ -76,8 +78,8 @@ class WooCommerceDestination:
         return self._capabilities
 
     def resolve_customer(self, recipient: Recipient) -> str | None:
-        """The address itself: whether WooCommerce still knows it is said by the answer to the effect."""
-        return recipient.address or None
+        """The address itself, if it is a number: WooCommerce refuses a whole call for one id that is none."""
+        return recipient.address if _CUSTOMER.fullmatch(recipient.address) else None
 
     def apply_tags(self, changes: Sequence[TagChange]) -> list[Outcome]:
         return self._write(changes, self._tag_entries)
@@ -164,8 +166,7 @@ class WooCommerceDestination:
             if not meta:
                 outcomes.append(already(record.key))
                 continue
-            customer: Any = int(record.source_id) if record.source_id.isdigit() else record.source_id
-            updates.append({"id": customer, "meta_data": meta})
+            updates.append({"id": int(record.source_id), "meta_data": meta})
             sent.append(record)
         answers = self._shop.batch("/customers", "update", updates) if updates else []
         for record, answer in zip(sent, answers, strict=True):

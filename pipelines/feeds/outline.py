@@ -12,55 +12,57 @@ UNTOLD = -1
 """The count of a line whose bytes leave it open; no row has so many fields."""
 
 _WINDOW = 2**19
+"""Bytes looked at in one go: small enough for the temporaries to stay in the cache."""
+
 _QUOTE, _COLON, _SPACE, _BACKSLASH = (ord(character) for character in '": \\')
 _NULL, _LIST, _OBJECT = (ord(character) for character in "n[{")
 
 
 def filled_fields(data: bytes, starts: np.ndarray) -> np.ndarray:
-    """Per line (`starts` as of TextBlock.line_starts) its fields that are neither null nor "", at any depth, as int32.
+    """Per line (`starts` as of TextBlock.line_starts) its fields that are not null, at any depth, as int32.
 
     A field that holds a list or an object counts twice, which tells it from one that holds a plain value. A text that
     begins with a colon may count as a field, so the count is never too low. UNTOLD where a string may hide a quote
     (backslashes), where spaces stand before a colon or more than one behind it, or where a text begins with a space.
     """
     text = np.frombuffer(data, np.uint8)
-    keys, unclear = _colons(text, has_backslash=b"\\" in data)
-    values = _values(text, keys)
-    first = text[values]
-    strings = values[first == _QUOTE]
-    inner = text[np.minimum(strings + 1, len(text) - 1)]
-    counts = _per_line(keys, starts)
-    counts -= _per_line(values[first == _NULL], starts) + _per_line(strings[inner == _QUOTE], starts)
-    counts += _per_line(values[(first == _LIST) | (first == _OBJECT)], starts)
-    unclear = np.concatenate((unclear, values[first <= _SPACE], strings[inner <= _SPACE]))
-    if len(unclear):
-        counts[_per_line(np.sort(unclear), starts) > 0] = UNTOLD
-    return counts
-
-
-def _colons(text: np.ndarray, *, has_backslash: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Where colons follow a quote, and where something makes the line unclear. Window by window, within the cache."""
-    keys, unclear = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    has_backslash = b"\\" in data
+    keys, weights, unclear = [], [], []
     for start in range(1, len(text), _WINDOW):
-        before, here = text[start - 1 : start + _WINDOW - 1], text[start : start + _WINDOW]
-        before = before[: len(here)]
+        here, before = text[start : start + _WINDOW], text[start - 1 : start + _WINDOW - 1][: len(text) - start]
         colon = here == _COLON
-        keys.append(np.flatnonzero(colon & (before == _QUOTE)) + start)
+        found = np.flatnonzero(colon & (before == _QUOTE)) + start
+        weight, is_unclear = _weights(text, found)
+        keys.append(found.astype(np.int32))
+        weights.append(weight)
         strange = colon & (before <= _SPACE)
         if has_backslash:
             strange |= here == _BACKSLASH
         if strange.any():
             unclear.append(np.flatnonzero(strange) + start)
-    return np.concatenate(keys), np.concatenate(unclear)
+        if is_unclear.any():
+            unclear.append(found[is_unclear])
+    if not keys:
+        return np.zeros(len(starts) - 1, np.int32)
+    totals = np.concatenate(([0], np.cumsum(np.concatenate(weights), dtype=np.int32)))
+    counts = np.diff(totals[np.searchsorted(np.concatenate(keys), starts.astype(np.int32))]).astype(np.int32)
+    for positions in unclear:
+        counts[np.searchsorted(starts, positions, side="right") - 1] = UNTOLD
+    return counts
 
 
-def _values(text: np.ndarray, colons: np.ndarray) -> np.ndarray:
-    """Where the value behind each colon begins, with or without a single space between."""
+def _weights(text: np.ndarray, colons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What the field of each colon counts, and whether its value leaves that open."""
     last = len(text) - 1
     places = np.minimum(colons + 1, last)
-    places += text[places] == _SPACE
-    return np.minimum(places, last)
-
-
-def _per_line(positions: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    return np.diff(np.searchsorted(positions, starts)).astype(np.int32)
+    first = text[places]
+    if (first == _SPACE).any():
+        places = np.minimum(places + (first == _SPACE), last)
+        first = text[places]
+    is_string = first == _QUOTE
+    # The byte behind the first matters in strings only.
+    inner = text[np.minimum(places + 1, last)]
+    weights = np.ones(len(colons), np.int8)
+    weights[first == _NULL] = 0
+    weights[(first == _LIST) | (first == _OBJECT)] = 2
+    return weights, (first <= _SPACE) | (is_string & (inner <= _SPACE))

@@ -90,6 +90,7 @@ def plain_rows(feed: Feed, layout: Layout, source: str, channel: str, promoted: 
     present = set(layout.names)
     structure = literal(json.dumps({column.name: _json_type(column, layout) for column in layout.columns}))
     texts = ", ".join(f"{_text(column, layout)} AS text_{column.name}" for column in feed.columns)
+    blanks = [f"record.{quoted(column.name)} = '' AS blank_{column.name}" for column in _blank(layout)]
     typed = ", ".join(
         expression
         for column in feed.columns
@@ -105,7 +106,7 @@ def plain_rows(feed: Feed, layout: Layout, source: str, channel: str, promoted: 
     FROM (
         SELECT *, {typed}
         FROM (
-            SELECT file_no, line, position, filled, CAST(NULL AS VARCHAR) AS extra, {texts}
+            SELECT file_no, line, position, filled, CAST(NULL AS VARCHAR) AS extra, {", ".join([texts, *blanks])}
             FROM (
                 SELECT
                     file_no, line, position, filled,
@@ -141,7 +142,11 @@ def _text(column: Column, layout: Layout) -> str:
     if column.name not in layout.names:
         return f"CAST(NULL AS {text_type(column)})"
     value = f"record.{quoted(column.name)}"
-    return f"nullif({value}, '')" if column.name in layout.blank and column.kind not in NESTED else value
+    return f"nullif({value}, '')" if column in _blank(layout) else value
+
+
+def _blank(layout: Layout) -> list[Column]:
+    return [column for column in layout.columns if column.name in layout.blank and column.kind not in NESTED]
 
 
 def _value(column: Column, layout: Layout) -> str:
@@ -196,6 +201,8 @@ def _is_plain(column: Column, text: str, value: str) -> str:
             return f"{text} IN ('true', 'false')"
         case "currency" | "choice" | "timezone":
             return f"{typed_value(column, text)} IS NOT NULL"
+        case "id" | "text":
+            return f"{text} <> ''"
         case _:
             return f"{value} IS NOT NULL"
 
@@ -215,7 +222,8 @@ def _found(column: Column, layout: Layout) -> str:
         element = f"CASE WHEN {missing} THEN {_TELLTALE} ELSE {fields} END"
         elements = f"coalesce(list_sum(list_transform({text}, lambda item: {element})), 0)"
         return f"CASE WHEN {value} IS NULL THEN 0 ELSE 2 + {elements} END"
-    return _one_if(_is_plain(column, text, value))
+    is_plain = _is_plain(column, text, value)
+    return _one_if(f"blank_{column.name} OR {is_plain}" if column in _blank(layout) else is_plain)
 
 
 def _item(child: Column) -> str:

@@ -14,7 +14,6 @@ from pydantic import BaseModel, Field
 from pipelines.feeds.identifiers import stored_member_id
 from pipelines.keys import Keys
 from pipelines.lookup_tables import lookup_key
-from pipelines.serve.nearby import stores_near
 from pipelines.serve.reader import Reading
 
 POPULAR = "popular"
@@ -85,14 +84,11 @@ def find_customer(
     reading: Reading, keys: Keys, channel: str, member_id: str, store_id: str | None, limit: int
 ) -> Customer | None:
     """The customer behind a member id of the channel; None if there is none."""
-    customer_id = _customer_id(reading, keys, channel, member_id)
-    if customer_id is None:
-        return None
-    found = reading.rows(_CUSTOMER, customer_id)
+    found = reading.rows(_MEMBER, *_member(keys, channel, member_id))
     if not found:
         return None
-    level, consent, is_staff, home, preferred, category, first, last = found[0]
-    tags = [Tag(tag=tag, value=value, since=since) for tag, value, since in reading.rows(_TAGS, customer_id)]
+    customer_id, level, consent, is_staff, home, preferred, category, first, last, listed = found[0]
+    tags = [Tag(**tag) for tag in listed]
     values = {tag.tag: tag.value for tag in tags}
     return Customer(
         customer_id=customer_id,
@@ -116,14 +112,10 @@ def find_recommendations(
     reading: Reading, keys: Keys, channel: str, member_id: str, store_id: str | None, limit: int, only_in_stock: bool
 ) -> Recommendations:
     """What to offer a member; what sells best where nothing is known of them."""
-    customer_id = _customer_id(reading, keys, channel, member_id)
-    items: list[Recommendation] = []
-    place = store_id
-    if customer_id is not None:
-        items = _own_items(reading, customer_id, limit)
-        if place is None:
-            places = reading.rows(_PLACES, customer_id)
-            place = places[0][0] if places else None
+    found = reading.rows(_WHO_AND_WHERE, *_member(keys, channel, member_id))
+    customer_id, own_place = found[0] if found else (None, None)
+    place = store_id or own_place
+    items = [] if customer_id is None else _own_items(reading, customer_id, limit)
     is_fallback = not items
     if is_fallback:
         items = _popular_items(reading, limit)
@@ -139,22 +131,22 @@ def find_recommendations(
     )
 
 
-_CUSTOMER = """
+# A key without its type would be compared as a wider number, and no row group could be skipped.
+_KEY = "?::UBIGINT"
+_MEMBER = f"""
     SELECT
-        level, consent_marketing, is_staff, home_store_id, preferred_store_id, preferred_category, first_order_at,
-        last_order_at
-    FROM marts.customers
-    WHERE customer_id = ?
+        customer_id, level, consent_marketing, is_staff, home_store_id, preferred_store_id, preferred_category,
+        first_order_at, last_order_at, tags
+    FROM lookup.members
+    WHERE key = {_KEY} AND channel = ? AND member_id = ?
 """
-_PLACES = "SELECT coalesce(preferred_store_id, home_store_id) FROM marts.customers WHERE customer_id = ?"
-_TAGS = "SELECT tag, value, since FROM marts.customer_tags WHERE customer_id = ? ORDER BY tag"
-_ITEMS = """
-    SELECT own.rank, own.sku, products.name, own.score, own.reason, own.strategy
-    FROM (SELECT * FROM marts.recommendations WHERE customer_id = ?) AS own
-    LEFT JOIN marts.products AS products ON own.sku = products.sku
-    ORDER BY own.rank
-    LIMIT ?
+_WHO_AND_WHERE = f"""
+    SELECT customer_id, coalesce(preferred_store_id, home_store_id)
+    FROM lookup.members
+    WHERE key = {_KEY} AND channel = ? AND member_id = ?
 """
+# Sorted here: DuckDB's top-N would look at the whole table.
+_ITEMS = "SELECT rank, sku, score, reason, strategy FROM marts.recommendations WHERE customer_id = ?"
 _POPULAR = "SELECT rank, sku, name, units / max(units) OVER () FROM lookup.popular ORDER BY rank LIMIT ?"
 
 
@@ -162,21 +154,27 @@ def _in_utc(instant: datetime | None) -> datetime | None:
     return None if instant is None else instant.replace(tzinfo=UTC)
 
 
-def _customer_id(reading: Reading, keys: Keys, channel: str, member_id: str) -> str | None:
+def _member(keys: Keys, channel: str, member_id: str) -> tuple[int, str, str]:
     stored = stored_member_id(keys, member_id)
-    rows = reading.rows(
-        "SELECT customer_id FROM lookup.members WHERE key = ? AND channel = ? AND member_id = ?",
-        lookup_key(channel, stored), channel, stored,
-    )  # fmt: skip
-    return rows[0][0] if rows else None
+    return lookup_key(channel, stored), channel, stored
 
 
 def _own_items(reading: Reading, customer_id: str, limit: int) -> list[Recommendation]:
-    if not {"recommendations", "products"} <= reading.tables:
+    if "recommendations" not in reading.tables:
         return []
+    rows = sorted(reading.rows(_ITEMS, customer_id))[:limit]
+    names = reading.names([row[1] for row in rows])
     return [
-        Recommendation(rank=rank, sku=sku, name=name, score=score, reason=reason, strategy=strategy, available_at=None)
-        for rank, sku, name, score, reason, strategy in reading.rows(_ITEMS, customer_id, limit)
+        Recommendation(
+            rank=rank,
+            sku=sku,
+            name=names[sku],
+            score=score,
+            reason=reason,
+            strategy=strategy,
+            available_at=None,
+        )
+        for rank, sku, score, reason, strategy in rows
     ]
 
 
@@ -191,30 +189,15 @@ def _in_stock(reading: Reading, items: Sequence[Recommendation], place: str | No
     """The items with where they lie near `place`; those that can be had there come first."""
     if place is None or not items or "stock" not in reading.tables:
         return list(items)
-    near = stores_near(reading.stores, place)
-    skus = [item.sku for item in items]
-    found: dict[tuple[str, str], float] = {
-        (sku, store): float(available)
-        for sku, store, available in reading.rows(
-            "SELECT sku, store_id, available FROM lookup.stock "
-            f"WHERE key IN ({', '.join('?' for _ in skus)}) AND list_contains(?, store_id)",
-            *(lookup_key(sku) for sku in skus), [neighbour.store_id for neighbour in near],
-        )
-    }  # fmt: skip
-    placed = [
-        item.model_copy(
-            update={
-                "available_at": [
-                    Availability(
-                        store_id=neighbour.store_id,
-                        available=found[item.sku, neighbour.store_id],
-                        distance_km=neighbour.distance_km,
-                    )
-                    for neighbour in near
-                    if (item.sku, neighbour.store_id) in found
-                ]
-            }
-        )
-        for item in items
-    ]
-    return sorted(placed, key=lambda item: not item.available_at)
+    near = reading.near(place)
+    available = reading.available([item.sku for item in items], [neighbour.store_id for neighbour in near])
+    for item in items:
+        stores = available[item.sku]
+        item.available_at = [
+            Availability(
+                store_id=neighbour.store_id, available=stores[neighbour.store_id], distance_km=neighbour.distance_km
+            )
+            for neighbour in near
+            if neighbour.store_id in stores
+        ]
+    return sorted(items, key=lambda item: not item.available_at)

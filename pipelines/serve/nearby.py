@@ -6,11 +6,20 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipelines.serve.reader import Store
-
 NEARBY_STORES = 10
 NEARBY_KM = 50.0
 _EARTH_KM = 6371.0088
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where a store is. kind: store or warehouse."""
+
+    store_id: str
+    kind: str | None = None
+    city: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ _MEANINGS = {
 }
 
 
-def answer_problem(_request: Request, fault: Exception) -> JSONResponse:
+def answer_problem(request: Request, fault: Exception) -> JSONResponse:
     """Exception handler: `ProblemError`, and the framework's own faults in the same words."""
     match fault:
         case ProblemError():
@@ -81,6 +81,15 @@ def answer_problem(_request: Request, fault: Exception) -> JSONResponse:
             return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail).response()
         case HTTPException():
             status = HTTPStatus(fault.status_code)
-            return ProblemError(status, f"{status.description or status.phrase}.", fault.headers).response()
+            headers = dict(fault.headers or {})
+            if status == HTTPStatus.METHOD_NOT_ALLOWED:
+                headers["Allow"] = ", ".join(_methods(request))
+            return ProblemError(status, f"{status.description or status.phrase}.", headers).response()
         case _:
             return ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "A fault of ours; the log has its place.").response()
+
+
+def _methods(request: Request) -> list[str]:
+    """Of every route of the path: the framework names those of the first one only."""
+    path = getattr(request.scope.get("route"), "path_format", "")
+    return sorted(method.upper() for method in request.app.openapi()["paths"].get(path, ()))

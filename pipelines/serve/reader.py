@@ -7,58 +7,99 @@ here: what is asked (lookups).
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from pipelines.errors import PermanentError, TransientError
+from pipelines.lookup_tables import lookup_key
+from pipelines.serve.nearby import Neighbour, Store, stores_near
+from pipelines.serve.stock import StockCache
 from pipelines.settings import Settings
 from pipelines.warehouse import connect, current_snapshot
 
 READER_MEMORY = "512MB"
+KEPT_NAMES = 200_000
+"""Names of articles kept at most."""
 
 
 @dataclass
 class _Open:
-    """An open snapshot. stores: those that are open, by id. tables: the marts it has."""
+    """An open snapshot. tables: the marts it has. stores: those that are open, by id. near and names: what was asked
+    before, of stores and of articles."""
 
     path: Path
     connection: duckdb.DuckDBPyConnection
     published_at: datetime
-    stores: dict[str, Store]
     tables: frozenset[str]
+    stores: dict[str, Store]
+    stock: StockCache = field(default_factory=StockCache)
+    near: dict[str, list[Neighbour]] = field(default_factory=dict)
+    names: dict[str, str | None] = field(default_factory=dict)
     readers: int = 0
     is_retired: bool = False
-
-
-@dataclass(frozen=True)
-class Store:
-    """Where a store is. kind: store or warehouse."""
-
-    store_id: str
-    kind: str | None = None
-    city: str | None = None
-    latitude: float | None = None
-    longitude: float | None = None
 
 
 @dataclass(frozen=True)
 class Reading:
     """One caller's view: every query of it sees the same snapshot."""
 
-    snapshot_id: str
-    published_at: datetime
-    cursor: duckdb.DuckDBPyConnection = field(repr=False)
-    stores: dict[str, Store] = field(repr=False)
-    tables: frozenset[str] = field(repr=False)
+    _held: _Open = field(repr=False)
+    _cursor: duckdb.DuckDBPyConnection = field(repr=False)
+
+    @property
+    def snapshot_id(self) -> str:
+        return self._held.path.stem.removeprefix("marts-")
+
+    @property
+    def published_at(self) -> datetime:
+        """UTC."""
+        return self._held.published_at
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The marts that the snapshot has."""
+        return self._held.tables
 
     def rows(self, sql: str, *parameters: object) -> list[tuple]:
         """All rows of a query."""
-        return self.cursor.execute(sql, parameters).fetchall()
+        return self._cursor.execute(sql, parameters).fetchall()
+
+    def near(self, store_id: str) -> list[Neighbour]:
+        """The store and those near it."""
+        known = self._held.near.get(store_id)
+        if known is None:
+            known = stores_near(self._held.stores, store_id)
+            if store_id in self._held.stores:  # whatever callers may name must not fill the memory
+                self._held.near[store_id] = known
+        return known
+
+    def names(self, skus: Sequence[str]) -> dict[str, str | None]:
+        """What the articles are called; None where the catalogue doesn't say."""
+        kept = self._held.names
+        known = {sku: kept[sku] for sku in skus if sku in kept}
+        missing = [sku for sku in skus if sku not in known]
+        if missing:
+            keys = ", ".join("?::UBIGINT" for _ in missing)
+            query = f"SELECT sku, name FROM lookup.products WHERE key IN ({keys})"
+            found = dict(self.rows(query, *(lookup_key(sku) for sku in missing)))
+            fresh = {sku: found.get(sku) for sku in missing}
+            known |= fresh
+            if len(kept) < KEPT_NAMES:
+                kept.update(fresh)
+        return known
+
+    def available(self, skus: Sequence[str], store_ids: Sequence[str]) -> dict[str, dict[str, float]]:
+        """Units above 0 by sku and store."""
+        return self._held.stock.available(self._table, skus, store_ids)
+
+    def _table(self, sql: str, parameters: list[int]) -> pa.Table:
+        return self._cursor.execute(sql, parameters).to_arrow_table()
 
 
 class SnapshotReader:
@@ -78,7 +119,7 @@ class SnapshotReader:
         held = self._acquire(current_snapshot(self._settings))
         cursor = held.connection.cursor()
         try:
-            yield Reading(held.path.stem.removeprefix("marts-"), held.published_at, cursor, held.stores, held.tables)
+            yield Reading(held, cursor)
         finally:
             cursor.close()
             self._release(held)
@@ -123,7 +164,7 @@ class SnapshotReader:
                     f"Snapshot {path.name} has no tables for look-ups: an older version published it. "
                     "Run `omnilake run` again."
                 )
-            return _Open(path, connection, published_at, _stores(connection), _tables(connection))
+            return _Open(path, connection, published_at, _tables(connection), _stores(connection))
         except BaseException:
             connection.close()
             raise

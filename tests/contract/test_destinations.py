@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.destinations import vendure
+from pipelines.bench.push_api import PushApi
+from pipelines.connectors.protocol import Options
+from pipelines.destinations import rest, vendure
 from pipelines.destinations.files import FilesDestination
 from pipelines.destinations.protocol import (
     CouponIssue,
@@ -47,8 +49,28 @@ def mall(folder: Path) -> Destination:
     return vendure.connect("mall", list(Operation), replace(options, secrets={"password": PASSWORD}), "omnilake:")
 
 
+_APIS: dict[Path, PushApi] = {}
+
+
+def rest_one_by_one(folder: Path) -> Destination:
+    return _rest(folder, 1)
+
+
+def rest_in_batches(folder: Path) -> Destination:
+    return _rest(folder, 3)
+
+
+def _rest(folder: Path, batch_size: int) -> Destination:
+    if folder not in _APIS:
+        _APIS[folder] = PushApi().__enter__()
+    options = Options("", {"url": _APIS[folder].url, "batch_size": batch_size})
+    return rest.connect("api", list(Operation), options, "omnilake:")
+
+
 DESTINATIONS: list[Callable[[Path], Destination]] = [
     files,
+    rest_one_by_one,
+    rest_in_batches,
     served_destinations.corner_shop,
     mall,
     served_destinations.odoo_till,

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from pipelines.connectors.protocol import Connector
+from pipelines.connectors.vendure import connect
 from tests.peers.errors import CannotBeHadError
+from tests.peers.mall import options
 from tests.peers.odoo.server import Odoo
 from tests.peers.postgres import Postgres
 from tests.peers.vendure_server import Vendure
@@ -43,3 +46,16 @@ def odoo(postgres: Postgres) -> Iterator[Odoo]:
         pytest.skip(str(error))
     yield server
     server.stop()
+
+
+@pytest.fixture
+def mall(vendure: Vendure) -> Iterator[Vendure]:
+    """The mall without shoppers and orders, and left so."""
+    vendure.empty()
+    yield vendure
+    vendure.empty()
+
+
+@pytest.fixture
+def connector(mall: Vendure) -> Connector:
+    return connect(options(mall))

@@ -3,89 +3,42 @@ back, and a run with nothing to do changes nothing."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
+from tests.peers.home import OMNILAKE, Home
 from tests.peers.vendure_server import ADMIN, PASSWORD, WEBHOOK_SECRET, Vendure
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(1800), pytest.mark.xdist_group("vendure")]
 
-OMNILAKE = Path(sys.executable).parent / "omnilake"
-CHANNELS = """\
-reporting_currency: CNY
-timezone: Asia/Shanghai
-channels:
-  - {{id: mall, name: 商城, kind: pc_web, currency: CNY, connector: vendure, url: "{url}", username: {admin},
-     password_env: MALL_PASSWORD, webhook_secret_env: MALL_WEBHOOK_SECRET, consent_field: marketingConsent}}
-"""
-DESTINATIONS = "destinations: {mall: {kind: vendure, channel: mall}}\n"
-CAMPAIGNS = """\
-campaigns:
-  welcome:
-    name: {zh: 新客礼, en: Welcome}
-    kind: welcome
-    audience: {lifecycle: [new, active]}
-    offer: {kind: amount_off, value: "30.00", threshold: "199.00", currency: CNY, valid_days: 30}
-    budget: {coupons: 10}
-    priority: monetary
-    destinations: [mall]
-    wave: "1"
-"""
+CHANNEL = (
+    '{{id: mall, name: 商城, kind: pc_web, currency: CNY, connector: vendure, url: "{url}", username: {admin}, '
+    "password_env: MALL_PASSWORD, webhook_secret_env: MALL_WEBHOOK_SECRET, consent_field: marketingConsent}}"
+)
+SECRETS = {"MALL_PASSWORD": PASSWORD, "MALL_WEBHOOK_SECRET": WEBHOOK_SECRET}
 WATCHED = ("customer", "customer_group", "customer_groups_customer_group", "promotion", '"order"', "order_line",
            "payment", "refund", "stock_level", "product_variant", "history_entry")  # fmt: skip
 """Tables of the server that a run with nothing to do must leave as they are."""
 
 
-@dataclass(frozen=True)
-class Home:
-    path: Path
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return os.environ | {"MALL_PASSWORD": PASSWORD, "MALL_WEBHOOK_SECRET": WEBHOOK_SECRET}
-
-    def omnilake(self, *arguments: str) -> str:
-        done = subprocess.run([OMNILAKE, "--home", self.path, *arguments], capture_output=True, text=True, check=False,
-                              env=self.environment)  # fmt: skip
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        return done.stdout
-
-    def run(self) -> None:
-        """One night; the business day is the one on which the shoppers of this test bought."""
-        self.omnilake("run", "--as-of", str(datetime.now(ZoneInfo("Asia/Shanghai")).date()))
-
-    def query(self, sql: str) -> list[dict[str, str]]:
-        return list(csv.DictReader(io.StringIO(self.omnilake("query", "--format", "csv", sql))))
-
-    def landed(self, feed: str) -> list[dict[str, object]]:
-        files = sorted((self.path / "landing" / "mall" / feed).glob("*.jsonl"))
-        return [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
-
-    @contextmanager
-    def serving(self, port: int) -> Iterator[None]:
-        command = [str(OMNILAKE), "--home", str(self.path), "serve", "--port", str(port)]
-        process = subprocess.Popen(command, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            wait_for(lambda: _answers(f"http://127.0.0.1:{port}/v1/health"))
-            yield
-        finally:
-            process.terminate()
-            process.wait(30)
+@contextmanager
+def serving(home: Home, port: int) -> Iterator[None]:
+    command = [str(OMNILAKE), "--home", str(home.path), "serve", "--port", str(port)]
+    process = subprocess.Popen(command, env=os.environ | SECRETS, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: _answers(f"http://127.0.0.1:{port}/v1/health"))
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 def _answers(url: str) -> bool:
@@ -102,18 +55,6 @@ def wait_for(what: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.2)
 
 
-@pytest.fixture
-def home(vendure: Vendure, tmp_path: Path) -> Home:
-    vendure.empty()
-    reference = tmp_path / "home" / "reference"
-    reference.mkdir(parents=True)
-    (tmp_path / "home" / "landing").mkdir()
-    (reference / "channels.yml").write_text(CHANNELS.format(url=vendure.url, admin=ADMIN), encoding="utf-8")
-    (reference / "destinations.yml").write_text(DESTINATIONS, encoding="utf-8")
-    (reference / "campaigns.yml").write_text(CAMPAIGNS, encoding="utf-8")
-    return Home(tmp_path / "home")
-
-
 def books(mall: Vendure) -> dict[str, list[list[str]]]:
     return {
         table: mall.sql(
@@ -123,8 +64,9 @@ def books(mall: Vendure) -> dict[str, list[list[str]]]:
     }
 
 
-def test_the_loop_closes_on_a_real_mall(vendure: Vendure, home: Home) -> None:
-    mall = vendure
+def test_the_loop_closes_on_a_real_mall(mall: Vendure, tmp_path: Path) -> None:
+    channel = CHANNEL.format(url=mall.url, admin=ADMIN)
+    home = Home.make(tmp_path / "home", [channel], {"mall": "vendure"}, SECRETS)
     willing, shop = mall.member("loop1@example.com", "13912340101")
     unwilling, other = mall.member("loop2@example.com", "13912340102")
     mall.consent(willing)
@@ -153,7 +95,9 @@ def test_the_loop_closes_on_a_real_mall(vendure: Vendure, home: Home) -> None:
     paid = Decimal(mall.sql("select sum(amount) from payment where state = 'Settled'")[0][0]) / 100
     assert Decimal(sold["charged"]) == paid
     repaid_whole = Decimal(mall.sql("select sum(total) from refund where state = 'Settled'")[0][0]) / 100
-    assert sum(Decimal(str(row["amount"])) for row in home.landed("refunds")) == repaid_whole == Decimal("99.90")
+    assert (
+        sum(Decimal(str(row["amount"])) for row in home.landed("mall", "refunds")) == repaid_whole == Decimal("99.90")
+    )
     (back,) = home.query("select sum(refunded_amount_local) as without_tax from marts.orders where not is_cancelled")
     assert Decimal(back["without_tax"]) == (repaid_whole / Decimal("1.13")).quantize(Decimal("0.01"))
     stock = {row["sku"]: (row["on_hand"], row["reserved"]) for row in home.query("from marts.stock")}
@@ -179,7 +123,7 @@ def test_the_loop_closes_on_a_real_mall(vendure: Vendure, home: Home) -> None:
     assert books(mall) == before
 
     # The owner alone redeems it; a webhook says so, and the next night knows.
-    with home.serving(mall.webhook_port):
+    with serving(home, mall.webhook_port):
         assert mall.buy(other, {"MP1-800": 1}, code)["totalWithTax"] == 30900
         redeemed = mall.buy(shop, {"MP1-800": 1}, code)
         assert redeemed["totalWithTax"] == 27900
@@ -187,7 +131,7 @@ def test_the_loop_closes_on_a_real_mall(vendure: Vendure, home: Home) -> None:
         wait_for(lambda: any(f'"{redeemed["id"]}"' in file.read_text() for file in inbox.glob("*.jsonl")))
     assert mall.fill(shop, {"MP1-800": 1}, code)["__typename"] == "CouponCodeLimitError"
     home.run()
-    carriers = {row["order_id"]: row["coupon_codes"] for row in home.landed("orders") if row["coupon_codes"]}
+    carriers = {row["order_id"]: row["coupon_codes"] for row in home.landed("mall", "orders") if row["coupon_codes"]}
     assert carriers == {redeemed["id"]: [code]}
     assert not [line for file in inbox.glob("*.jsonl") for line in file.read_text().splitlines()]
     assert mall.sql("select count(*) from promotion") == [["1"]]

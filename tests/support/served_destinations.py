@@ -48,23 +48,23 @@ def corner_shop(folder: Path) -> Destination:
 def shopify_shop(folder: Path) -> Destination:
     def make() -> ShopifyServer:
         server = ShopifyServer()
-        for number in _known():
-            server.add_customer(number)
+        for number in range(len(_known())):
+            server.add_customer(str(1000 + number))
         return server
 
     server = _server(folder, make)
-    return shopify.connect("shopify", list(Operation), server.options(), PREFIX)
+    return _Numbered(shopify.connect("shopify", list(Operation), server.options(), PREFIX))
 
 
 def woocommerce_shop(folder: Path) -> Destination:
     def make() -> WooCommerceServer:
         server = WooCommerceServer()
-        for number in _known():
-            server.add_customer(number)
+        for number in range(len(_known())):
+            server.add_customer(str(1000 + number))
         return server
 
     server = _server(folder, make)
-    return woocommerce.connect("woocommerce", list(Operation), server.options(), PREFIX)
+    return _Numbered(woocommerce.connect("woocommerce", list(Operation), server.options(), PREFIX))
 
 
 class _Numbered:

@@ -14,7 +14,6 @@ from tests.support.platform_server import Answer, Call, PlatformServer
 
 KEY = "odoo-api-key-7c41"
 Row = dict[str, Any]
-_ABSENT = object()
 _TESTS: dict[str, Callable[[Any, Any], bool]] = {
     "=": lambda value, wanted: _plain(value) == wanted,
     "!=": lambda value, wanted: _plain(value) != wanted,
@@ -100,12 +99,12 @@ class TillServer(PlatformServer):
     def _search_read(
         self, model: str, domain: list[Any], fields: list[str], order: str = "id", limit: int | None = None
     ) -> Answer:
-        rows = [row for row in self.tables.get(model, {}).values() if all(_holds(row, leaf) for leaf in domain)]
+        rows = [row for row in self.tables.get(model, {}).values() if _holds(row, domain)]
         rows.sort(key=lambda row: [row[name.strip()] for name in order.split(",")])
         return Answer([{name: _shown(row.get(name, False)) for name in ["id", *fields]} for row in rows[:limit]])
 
     def _search_count(self, model: str, domain: list[Any]) -> Answer:
-        return Answer(sum(all(_holds(row, leaf) for leaf in domain) for row in self.tables.get(model, {}).values()))
+        return Answer(sum(_holds(row, domain) for row in self.tables.get(model, {}).values()))
 
     def _fields_get(self, model: str, allfields: list[str], attributes: list[str]) -> Answer:
         known = set().union(*self.tables.get(model, {}).values(), _MODELS.get(model, ()))
@@ -158,11 +157,21 @@ class TillServer(PlatformServer):
         return Answer({"ids": ids, "messages": []})
 
 
-def _holds(row: Row, leaf: list[Any]) -> bool:
-    name, operator, wanted = leaf
-    value = row.get(name, _ABSENT)
-    if value is _ABSENT:  # a path into another table, or a field that the shop below does not set
-        return True
+def _holds(row: Row, domain: list[Any]) -> bool:
+    """All conditions, each perhaps turned round by a "!" before it. A path into another table, or a field that the shop
+    below does not set, always holds."""
+    negated = False
+    for leaf in domain:
+        if leaf == "!":
+            negated = True
+            continue
+        if leaf[0] in row and _meets(row[leaf[0]], *leaf[1:]) == negated:
+            return False
+        negated = False
+    return True
+
+
+def _meets(value: Any, operator: str, wanted: Any) -> bool:
     if isinstance(value, datetime):
         wanted = datetime.fromisoformat(wanted).replace(tzinfo=UTC)
     return _TESTS[operator](value, wanted)

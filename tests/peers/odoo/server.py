@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -83,21 +84,18 @@ class Odoo:
                     return
             except httpx.HTTPError:
                 time.sleep(0.2)
+        log = (self._folder / "server.log").read_text(errors="replace")
         self.stop()
-        raise CannotBeHadError(f"Odoo does not start: {self.log()[-300:]}")
+        raise CannotBeHadError(f"Odoo does not start: {log[-300:]}")
 
     def stop(self) -> None:
-        """End the server and whatever it started."""
-        if self._process is None:
-            return
-        # At once: nothing that it holds is worth waiting for.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(30)
-        self._process = None
-
-    def log(self) -> str:
-        return (self._folder / "server.log").read_text(errors="replace")
+        """End the server and whatever it started, at once: nothing that it holds is worth waiting for."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(30)
+            self._process = None
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def client(self) -> OdooClient:
         """A client with the administrator's key."""

@@ -188,6 +188,12 @@ def test_a_cancelled_ticket_was_never_paid():
     assert "paid_at" not in order
 
 
+def test_a_refund_that_was_given_up_on_is_none():
+    back = line(1, "-40", "-1", refunded_orderline_id=[90, "…"])
+
+    assert translate(ticket(back, state="cancel"), NAMES) == {"orders": [], "refunds": []}
+
+
 @pytest.mark.parametrize("state", ["brand_new", None])
 def test_a_state_that_nobody_knows_is_no_silent_success(state):
     with pytest.raises(KeyError):

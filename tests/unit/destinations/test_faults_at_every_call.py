@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pipelines.connectors import youzan_api
-from pipelines.destinations import shopify, wechat, woocommerce, youzan
+from pipelines.destinations import shopify, vendure, wechat, woocommerce, youzan
 from pipelines.destinations.protocol import (
     CouponIssue,
     Destination,
@@ -29,6 +29,7 @@ from pipelines.destinations.protocol import (
 )
 from pipelines.errors import OmnilakeError
 from pipelines.http import waiting
+from tests.support.mall_server import PASSWORD, MallServer
 from tests.support.platform_server import Fault, PlatformServer
 from tests.support.shopify_server import ShopifyServer
 from tests.support.wechat_server import WeChatServer
@@ -64,6 +65,15 @@ PLATFORMS = {
         YouzanServer.add_customer,
         lambda server: sum(map(len, server.vouchers.values())),
         {"activities": {"recall": 555}},
+    ),
+    "vendure": Platform(
+        lambda name, operations, options, prefix: vendure.connect(
+            name, operations, replace(options, secrets={"password": PASSWORD}), prefix
+        ),
+        MallServer,
+        MallServer.person,
+        lambda server: len(server.lists["promotions"]),
+        {},
     ),
     "wechat": Platform(wechat.connect, WeChatServer, WeChatServer.add_follower, lambda _server: 0, {}),
 }

@@ -189,3 +189,18 @@ def test_operations_that_nobody_asked_for_are_no_capability(server):
 
     assert destination.capabilities().operations == {Operation.TAGS}
     assert destination.read_back(Operation.COUPON, [coupon("1")]) == {"k-1": Found.UNKNOWN}
+
+
+@pytest.mark.parametrize(
+    ("address", "number"),
+    [
+        ("6214178570283", "6214178570283"),
+        ("gid://shopify/Customer/6214178570283", "6214178570283"),
+        ("0f3c2a9d5e7b41688c1d2e3f4a5b6c7d", None),
+        ("gid://shopify/Order/1", None),
+        ("٣", None),
+        ("", None),
+    ],
+)
+def test_an_address_without_a_number_never_reaches_a_batch(destination, address, number):
+    assert destination.resolve_customer(Recipient("c1", address)) == number

@@ -153,3 +153,10 @@ def test_an_older_list_never_comes_after_a_newer_one(server, destination):
 
     assert kinds(destination.put_recommendations([older])) == {"r1": "already"}
     assert json.loads(meta(server, "1")["omnilake:recommendations"])["version"] == 2
+
+
+@pytest.mark.parametrize(
+    ("address", "number"), [("27", "27"), ("0", None), ("27,28", None), ("guest", None), ("", None)]
+)
+def test_an_address_that_is_no_number_never_reaches_a_batch(destination, address, number):
+    assert destination.resolve_customer(Recipient("c1", address)) == number

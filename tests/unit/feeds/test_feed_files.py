@@ -214,7 +214,7 @@ def test_parquet_of_any_physical_type_is_read(lake: Lake) -> None:
     assert order["coupon_codes"] == ["1", "2"]
     assert order["lines"][0]["unit_price"] == Decimal("0.1")
     assert order["tenders"][0]["amount"] == Decimal(1)
-    assert [entry.column_name for entry in report.drift] == ["surplus"]
+    assert [entry.column_name for entry in report.drift] == ["lines[].surplus", "surplus"]
 
 
 def test_unknown_columns_are_drift_and_no_fault(lake: Lake) -> None:

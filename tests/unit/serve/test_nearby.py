@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.serve.nearby import NEARBY_STORES, Neighbour, stores_near
+from pipelines.serve.nearby import NEARBY_STORES, Neighbour, Store, stores_near
 from pipelines.serve.rates import Bucket
-from pipelines.serve.reader import Store
 
 
 def _stores(*stores: Store) -> dict[str, Store]:

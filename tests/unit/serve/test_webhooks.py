@@ -199,4 +199,6 @@ def test_rows_in_another_encoding_are_400(client: TestClient, settings: Settings
 
 def test_an_unknown_path_or_method_is_a_problem_too(client: TestClient) -> None:
     assert_problem(client.get("/v2/anything"), 404)
-    assert_problem(client.delete("/v1/webhooks/mall"), 405)
+    refused = client.delete("/v1/webhooks/mall")
+    assert_problem(refused, 405)
+    assert refused.headers["allow"] == "GET, POST"
