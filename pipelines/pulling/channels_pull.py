@@ -49,6 +49,9 @@ _KINDS: dict[type[Exception], str] = {
 }
 _STOPS_THE_CHANNEL = ("unreachable", "credentials")
 
+_Fault = tuple[str, str]
+"""What kind of fault, and words for it."""
+
 
 @dataclass(frozen=True)
 class FeedReport:
@@ -132,13 +135,15 @@ class _ChannelPull:
         self._digests = RowDigests(self.token_key, f"{self.channel}\n{source}")
         self._writer = LandingWriter(self.settings.landing / self.channel, self.now)
         self._writer.clear_remains()
-        down = ""
+        down: _Fault | None = None
         capabilities = self.connector.capabilities()
+        notices = [WEBHOOKS] if inbox.waiting_files(self.settings, self.channel) else []
+        self._state.forget_other_feeds([*capabilities.feeds, *notices])
         for feed, capability in capabilities.feeds.items():
             pull = self._feed_pull(feed, capability)
             down = self._guarded(feed, pull, pull.run, down)
-        pull = self._feed_pull(WEBHOOKS, FeedCapability())
-        if inbox.waiting_files(self.settings, self.channel):
+        if notices:
+            pull = self._feed_pull(WEBHOOKS, FeedCapability())
             self._guarded(WEBHOOKS, pull, lambda: self._take_inbox(pull, capabilities.fetches), down)
         self._tell()
         return self._reports
@@ -158,26 +163,27 @@ class _ChannelPull:
             lambda landed: self.progress(f"pull: {self.channel}: {feed}: {landed:,} new rows so far"),
         )
 
-    def _guarded(self, feed: str, pull: FeedPull, work: Callable[[], None], down: str) -> str:
+    def _guarded(self, feed: str, pull: FeedPull, work: Callable[[], None], down: _Fault | None) -> _Fault | None:
         """Do the work unless the channel is down; record what came of it. Answers why the channel is down, if it is."""
-        error = down
-        kind = "unreachable"
         started = time.monotonic()
+        fault = down
         if not down:
             try:
                 work()
             except OUR_OWN_FAULTS:
                 raise
-            except Exception as fault:  # noqa: BLE001 - whatever a platform sends, the others and the run go on
-                kind, error = _described(fault)
-        if error:
-            self._state.failed(feed, self.now, kind, error)
-        else:
+            except Exception as error:  # noqa: BLE001 - whatever a platform sends, the others and the run go on
+                fault = _described(error)
+        if fault is None:
             self._state.succeeded(feed, self.now, pull.received, pull.landed)
-        self._reports.append(FeedReport(self.channel, feed, pull.received, pull.landed, error))
+            self._reports.append(FeedReport(self.channel, feed, pull.received, pull.landed))
+            return None
+        kind, words = fault
+        self._state.failed(feed, self.now, kind, words)
+        self._reports.append(FeedReport(self.channel, feed, pull.received, pull.landed, words))
         # Time-outs on every try and not one row: each further feed would keep the whole night as long.
         hangs = kind == "no answer" and not pull.received and time.monotonic() - started > SLOW_FAILURE_SECONDS
-        return error if error and (down or hangs or kind in _STOPS_THE_CHANNEL) else ""
+        return fault if down or hangs or kind in _STOPS_THE_CHANNEL else None
 
     def _take_inbox(self, total: FeedPull, fetches: frozenset[str]) -> None:
         """Read the records again that webhooks spoke of, land them, then forget the notices."""
@@ -219,7 +225,7 @@ class _ChannelPull:
             self.progress(f"pull: {self.channel}: WARNING: not pulled: {feeds}; the run goes on. {failed[0].error}")
 
 
-def _described(fault: Exception) -> tuple[str, str]:
+def _described(fault: Exception) -> _Fault:
     """What kind of fault, and words for it. An unexpected one is told by its place: its text may quote data."""
     if isinstance(fault, OmnilakeError):
         kind = next((kind for error, kind in _KINDS.items() if isinstance(fault, error)), "failed")

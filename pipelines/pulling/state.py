@@ -155,6 +155,13 @@ class PullState:
                 )
             )
 
+    def forget_other_feeds(self, feeds: Sequence[str]) -> None:
+        """Forget how the pulls of feeds went that are not asked for any more, lest they be failing for ever."""
+        with self.engine.begin() as connection:
+            connection.execute(
+                sa.delete(pull_status).where(pull_status.c.channel == self.channel, pull_status.c.feed.not_in(feeds))
+            )
+
     def succeeded(self, feed: str, at: datetime, received: int, landed: int) -> None:
         """The feed was read to its end."""
         self._put_status(feed, pulled_at=_naive(at), rows_received=received, rows_landed=landed, failing_since=None,

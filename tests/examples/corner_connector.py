@@ -26,12 +26,12 @@ def look(reply: Reply) -> None:
 
 
 def order(sale: Mapping[str, Any]) -> Rows:
-    """A sale as a row of the landing contract; what the contract doesn't know goes along and is reported as drift."""
+    """A sale as rows of the landing contract; what the contract doesn't know goes along and is reported as drift."""
     row = {COLUMNS.get(name, name): value for name, value in sale.items() if name not in ("state", "buyer", "items")}
-    buyer = sale["buyer"] or {}
-    row |= {"status": STATUSES[sale["state"]], "member_id": buyer.get("ref"), "guest_phone": buyer.get("mobile")}
+    row |= {"status": STATUSES[sale["state"]], "member_id": sale["buyer"]["ref"]}
     row["lines"] = [{LINE_COLUMNS.get(name, name): value for name, value in item.items()} for item in sale["items"]]
-    return {"orders": [row]}
+    member = {"member_id": sale["buyer"]["ref"], "updated_at": sale["changed"], "phone": sale["buyer"]["mobile"]}
+    return {"orders": [row], "members": [member]}
 
 
 def orders(sales: Sequence[Any]) -> Rows:

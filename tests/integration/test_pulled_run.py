@@ -87,12 +87,12 @@ def test_what_a_platform_has_is_in_the_raw_lake_once(settings, server, channels)
     run = Run(settings)
     first, second = run(), run()
 
-    assert metadata(first) == {"rows_received": 120, "rows_landed": 120, "feeds_failed": 0, "mall/orders": 120}
+    assert metadata(first) == {"rows_received": 240, "rows_landed": 240, "feeds_failed": 0, "mall/orders": 240}
     assert metadata(second)["rows_landed"] == 0
     with state(settings) as engine, engine.connect() as connection:
         assert connection.execute(sa.select(drift.c.column_name).distinct()).scalars().all() == ["gift_wrap"]
     assert last_runs(settings)[0]["rows_received"] == 0
-    assert last_runs(settings)[1]["rows_accepted"] == 120
+    assert last_runs(settings)[1]["rows_accepted"] == 240
     assert passed(second) == {"platforms_answered": True, "pulls_are_fresh": True}
 
 
@@ -109,7 +109,7 @@ def test_a_platform_that_is_down_is_a_warning_and_the_run_goes_on(settings, serv
     assert passed(failed)["platforms_answered"] is False
     assert pull["error_kind"] == "no answer"
     assert any("WARNING" in line for line in run.lines)
-    assert (passed(mended)["platforms_answered"], metadata(mended)["rows_landed"]) == (True, 3)
+    assert (passed(mended)["platforms_answered"], metadata(mended)["rows_landed"]) == (True, 6)
 
 
 def test_a_missing_secret_stops_a_run_before_it_starts(settings, server, channels, monkeypatch):

@@ -292,6 +292,7 @@ def test_a_platform_that_is_down_stops_its_own_channel_only(home: PulledHome):
     report = home.pull(down, stocked(channel="outlet"))
 
     assert [(feed.channel, feed.feed) for feed in report.failures] == [("mall", "orders"), ("mall", "members")]
+    assert [pull["error_kind"] for pull in pull_states(home.engine)] == ["unreachable", "unreachable", None]
     assert down.pages == 1
     assert len(home.ids("outlet")) == 5
 
@@ -498,6 +499,8 @@ def test_notices_stay_until_their_records_are_landed(home: PulledHome):
 
     assert [feed.feed for feed in failed.failures] == ["webhooks"]
     assert home.ids() == {"o1": 1}
+    home.pull(shop, at=NOON + minutes(2))
+    assert pull_states(home.engine) == []
 
 
 def test_one_refused_id_does_not_keep_the_others(home: PulledHome):
