@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from pipelines.settings import Settings
+
+# How long an example takes says more about the machine's other work than about the code.
+hypothesis.settings.register_profile("omnilake", deadline=None)
+hypothesis.settings.load_profile("omnilake")
 
 
 @pytest.fixture
