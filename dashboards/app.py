@@ -53,6 +53,7 @@ class Page:
 PAGES = (
     Page("overview", ":material/monitoring:"),
     Page("customers", ":material/groups:"),
+    Page("activation", ":material/send:"),
     Page("health", ":material/health_and_safety:"),
     Page("definitions", ":material/menu_book:", needs_data=False),
 )

@@ -31,7 +31,7 @@ MARTS: dict[str, tuple[str, ...]] = {
         "discount_amount",
         "campaign_coupons": "issued_by coupon_code campaign_id customer_id redeemed_at redeemed_order_id",
         "activation_log": "delivery_id destination operation customer_id subject decided_at state reason attempts "
-        "idempotency_key",
+        "idempotency_key campaign_id next_attempt_at settled_at",
         "batches": "batch_id run_id channel feed file rows_received rows_accepted rows_quarantined taken_at",
         "runs": "run_id started_at finished_at as_of status rows_received rows_accepted rows_quarantined snapshot_id",
         "quarantine": "quarantine_id channel feed file line column_name reason received_at replayed_at",

@@ -192,7 +192,12 @@ CREATE TABLE marts.activation_log AS
 SELECT 'd' || n AS delivery_id, 'files' AS destination,
     ['tags', 'coupon', 'recommendations'][1 + (n % 3)::INTEGER] AS operation,
     'c' || n AS customer_id, 'x' AS subject, $now::TIMESTAMP AS decided_at,
-    CASE WHEN n % 9 = 0 THEN 'held_out' WHEN n % 13 = 0 THEN 'suppressed' ELSE 'applied' END AS state
+    CASE WHEN n % 9 = 0 THEN 'held_out' WHEN n % 13 = 0 THEN 'suppressed' WHEN n = 7 THEN 'planned'
+        WHEN n IN (8, 10) THEN 'rejected' ELSE 'applied' END AS state,
+    CASE WHEN n % 9 = 0 THEN 'control group' WHEN n % 13 = 0 THEN 'no consent' WHEN n = 7 THEN 'asked to try later'
+        WHEN n IN (8, 10) THEN 'refused by the shop' END AS reason,
+    1 AS attempts, 'recall' AS campaign_id,
+    CASE WHEN n = 7 THEN $now::TIMESTAMP + INTERVAL 1 HOUR END AS next_attempt_at
 FROM range(900) AS numbers(n);
 """
 

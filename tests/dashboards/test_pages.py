@@ -89,14 +89,26 @@ def test_a_snapshot_of_an_older_version_names_what_it_lacks(open_page: OpenPage,
         "overview": ("category_daily", "stores", "channels", "run_settings", "segments"),
         "customers": ("recommendations", "products", "customer_tags", "segments"),
         "health": ("drift", "waiting", "activation_log"),
+        "activation": ("activation_log",),
     }[page]
     drop(home, *lacking)
     app = open_page(ADDRESSES[page], lang="en")
     assert not app.exception
     shown = [info.value for info in app.info]
-    named = {"overview": "category_daily", "customers": "recommendations", "health": "activation_log"}[page]
+    named = {"overview": "category_daily", "customers": "recommendations"}.get(page, "activation_log")
     assert any(named in text for text in shown), shown
-    assert app.metric
+    assert app.metric or page == "activation"
+
+
+def test_the_activation_page_counts_what_waits_and_failed_and_says_why(open_page: OpenPage) -> None:
+    app = open_page("activation", lang="en")
+    figures = {card.label: card.value for card in app.metric}
+    assert (figures["Waiting"], figures["Failed"], figures["In doubt"]) == ("1", "2", "0")
+    tables = [frame.value for frame in app.dataframe]
+    refused = [row["deliveries"] for row in tables[1].to_dict("records") if row["reason"] == "refused by the shop"]
+    assert refused == [1, 1]
+    waiting = [row for row in tables[2].to_dict("records") if row["state"] in ("Planned", "planned")]
+    assert [row["delivery_id"] for row in waiting] == ["d7"]
 
 
 @pytest.mark.parametrize(
