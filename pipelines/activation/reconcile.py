@@ -9,6 +9,7 @@ from pipelines.activation.tables import LIVE, campaign_plans, deliveries
 from pipelines.checks import Check
 from pipelines.destinations.protocol import Operation
 from pipelines.destinations.registry import load_destinations
+from pipelines.errors import OmnilakeError
 from pipelines.settings import Settings
 
 
@@ -27,7 +28,12 @@ def reconcile_activation(settings: Settings, engine: sa.Engine) -> list[Check]:
     checks = _audiences(engine) + _budgets(engine, campaigns) + [_one_code_per_person(engine)]
     for name, configured in destinations.items():
         for operation in sorted(configured.destination.capabilities().operations):
-            received = configured.destination.received(operation)
+            try:
+                received = configured.destination.received(operation)
+            except (OmnilakeError, OSError) as error:
+                words = str(error) if isinstance(error, OmnilakeError) else type(error).__name__
+                checks.append(Check(f"{name} {operation}: applied = received", "an answer", "none", False, words))
+                continue
             if received is not None:
                 sent = _count(engine, name, operation, "applied")
                 doubtful = _count(engine, name, operation, "sent") + _count(engine, name, operation, "unknown")
