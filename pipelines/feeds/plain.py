@@ -102,7 +102,7 @@ def plain_rows(feed: Feed, layout: Layout, source: str, channel: str, promoted: 
     conditions = [f"value_{column.name} IS NOT NULL" for column in feed.columns if column.required]
     conditions += [f"len(value_{name}) > 0" for name in layout.children if name in feed.required]
     return f"""
-    SELECT position AS _position, {judged_outputs(feed, channel, promoted, present)}
+    SELECT position AS _position, {judged_outputs(feed, channel, promoted, present, may_have_extra=False)}
     FROM (
         SELECT *, {typed}
         FROM (

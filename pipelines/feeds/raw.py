@@ -72,5 +72,20 @@ class RawWriter:
 
 
 def _write(table: pa.Table, part: Path) -> None:
-    pyarrow.parquet.write_table(table, part, store_decimal_as_integer=True)
+    pyarrow.parquet.write_table(table, part, store_decimal_as_integer=True, use_dictionary=_texts(table.schema))
     sync(part)
+
+
+def _texts(schema: pa.Schema) -> list[str]:
+    """Columns whose values repeat: texts, also in lists and in what whole files share. Times and numbers hardly do."""
+    paths = []
+    for field in schema:
+        kind = field.type
+        if pa.types.is_string(kind) or pa.types.is_dictionary(kind):
+            paths.append(field.name)
+        elif pa.types.is_list(kind) and pa.types.is_struct(kind.value_type):
+            element = [kind.value_type.field(position) for position in range(kind.value_type.num_fields)]
+            paths += [f"{field.name}.list.element.{child.name}" for child in element if pa.types.is_string(child.type)]
+        elif pa.types.is_list(kind):
+            paths.append(f"{field.name}.list.element")
+    return paths

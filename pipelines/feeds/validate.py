@@ -54,7 +54,9 @@ def validation(feed: Feed, channel: str, *, promoted: tuple[str, ...] = (), abse
     return Validation(sql, tuple(ladder.faults))
 
 
-def judged_outputs(feed: Feed, channel: str, promoted: Sequence[str], present: Collection[str]) -> str:
+def judged_outputs(
+    feed: Feed, channel: str, promoted: Sequence[str], present: Collection[str], *, may_have_extra: bool = True
+) -> str:
     """The columns of a judged row, from `text_`, `value_`, `normal_` and `local_` columns, `extra`, file_no and line.
 
     They are the raw columns that the `present` columns become, `_line`, `_local_times`, `_file_no`,
@@ -71,7 +73,7 @@ def judged_outputs(feed: Feed, channel: str, promoted: Sequence[str], present: C
         f"{_identifiers_dropped(columns)} AS _identifiers_dropped",
     ]
     outputs += [f"normal_{column.name} AS _plain_{column.name}" for column in columns if column.pii in _NORMALISED]
-    return ",\n".join([*outputs, *_sealed(feed, channel, columns)])
+    return ",\n".join([*outputs, *_sealed(feed, channel, columns, may_have_extra)])
 
 
 _NORMALISED = ("phone", "email", "token", "token_list", "name", "member_id")
@@ -180,7 +182,7 @@ def _identifiers_dropped(columns: tuple[Column, ...]) -> str:
     return " + ".join(dropped) or "0"
 
 
-def _sealed(feed: Feed, channel: str, columns: tuple[Column, ...]) -> list[str]:
+def _sealed(feed: Feed, channel: str, columns: tuple[Column, ...], may_have_extra: bool) -> list[str]:
     """What the vault gets: the member's profile, and a document of whatever else must not be seen."""
     names = [column.name for column in columns if column.pii in ("sealed", "attributes", "name")]
     profiles = []
@@ -188,6 +190,8 @@ def _sealed(feed: Feed, channel: str, columns: tuple[Column, ...]) -> list[str]:
         fields = ", ".join(f"{name} := text_{name}" for name in PROFILE_FIELDS)
         profiles = [f"CAST(to_json(struct_pack({fields})) AS VARCHAR) AS _profile"]
         names = []
+    if not (names or may_have_extra):
+        return profiles
     occasion = " OR ".join(f"{name} IS NOT NULL" for name in ["extra", *(f"text_{name}" for name in names)])
     keys = [f"text_{name}" for name in feed.key if feed.column(name).pii is None]
     key = f"concat_ws('/', {', '.join(keys)})" if keys else "CAST(NULL AS VARCHAR)"
