@@ -103,22 +103,35 @@ def _learn(
     candidates = scoring.patterns(connection, items, "compared")
     apart = "and l.source <> r.source" if is_two_source else ""
     all_pairs = _all_pairs(connection, n_records, is_two_source)
-    # Each record meets a few others at random offsets of a random order: a sample of all pairs without making them all.
-    meetings = max(1, min(n_records - 1, _RANDOM_PAIRS // n_records + 1))
-    every = max(1, n_records * meetings // _RANDOM_PAIRS)
-    connection.execute(f"""
-        create or replace temp table shuffled as
-        select id, {"source," if is_two_source else ""} row_number() over (order by hash(id, 7)) - 1 as place from records""")
-    connection.execute(f"""
-        create or replace temp table random_pairs as
-        select l.id as id_l, r.id as id_r from shuffled as l
-        cross join range(1, {meetings + 1}) as meeting (step)
-        inner join shuffled as r on r.place = (l.place + 1 + (step - 1) * {max(1, (n_records - 1) // meetings)}) % {n_records} {apart}
-        where l.place % {every} = 0 and l.id <> r.id""")
+    _draw_random_pairs(connection, n_records, is_two_source)
     scoring.compare(connection, items, "random_pairs", "compared")
     random_pairs = scoring.patterns(connection, items, "compared")
     connection.execute("drop table compared")
     return fit(items, Patterns(candidates.levels, candidates.counts / share), random_pairs, all_pairs)
+
+
+def _draw_random_pairs(connection: duckdb.DuckDBPyConnection, n_records: int, is_two_source: bool) -> None:
+    """Table `random_pairs`: a sample of all pairs, evenly spread over the records, the same every time."""
+    source = ", source" if is_two_source else ""
+    apart = "and l.source <> r.source" if is_two_source else ""
+    meetings = min(n_records - 1, max(1, round(_RANDOM_PAIRS / n_records)))
+    every = max(1, n_records // _RANDOM_PAIRS)
+    stride = max(1, (n_records - 1) // meetings)
+    connection.execute(f"""
+        create or replace temp table shuffled as
+        select id{source}, row_number() over (order by hash(id, 7)) - 1 as place from records""")
+    connection.execute(f"""
+        create or replace temp table meetings as
+        select id{source}, (place + 1 + step * {stride}) % {n_records} as place
+        from shuffled, range({meetings}) as meeting (step)
+        where place % {every} = 0""")
+    connection.execute(f"""
+        create or replace temp table random_pairs as
+        select l.id as id_l, r.id as id_r from meetings as l
+        inner join shuffled as r on l.place = r.place {apart}
+        where l.id <> r.id""")
+    connection.execute("drop table meetings")
+    connection.execute("drop table shuffled")
 
 
 def _all_pairs(connection: duckdb.DuckDBPyConnection, n_records: int, is_two_source: bool) -> float:

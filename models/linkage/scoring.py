@@ -8,7 +8,6 @@ A score is the weight of evidence in bits, prior odds included: 0 means as likel
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,7 +30,6 @@ class Scorer:
     def __init__(self, connection: duckdb.DuckDBPyConnection, weights: Weights) -> None:
         from splink import DuckDBAPI, Linker, SettingsCreator
 
-        logging.getLogger("splink").setLevel(logging.ERROR)
         self._connection = connection
         self._weights = weights
         settings = SettingsCreator(
@@ -46,7 +44,7 @@ class Scorer:
             retain_matching_columns=False,
         )
         self._api = DuckDBAPI(connection)
-        self._linker: Any = Linker(self._api.register("records"), settings)
+        self._linker: Any = Linker(self._api.register("records"), settings, log_level=None)
 
     def score(self, pairs: str, into: str) -> None:
         """Table `into` (id_l, id_r, score) of the pairs (id_l, id_r) of table `pairs` that are not hopeless."""
