@@ -39,6 +39,8 @@ _PAIRS_A_RECORD, _PAIRS_A_RECORD_BEYOND = 6.0, 1.5
 """The budget: so many pairs, and more for each record, fewer for each beyond _WIDE."""
 _LARGEST_PART = 1 / 3
 """Of the budget, for one rule."""
+_CROWDED = 0.1
+"""Share of records in blocks too large to use from which a rule is not worth having."""
 _MOST_RULES = 60
 _WIDE = 100_000
 """From this many records on, fewer rules are used: each is a pass over all of them."""
@@ -80,7 +82,7 @@ def choose_rules(connection: duckdb.DuckDBPyConnection, columns: Iterable[str]) 
         whole = [next(of_field) for _, of_field in groupby(keys, key=lambda key: key[0])]
         affordable += _affordable(connection, whole, (3,), affordable, budget, share)
     connection.execute("drop table block_sample")
-    return _most_different(affordable, budget, _MOST_RULES_WIDE if n_records > _WIDE else _MOST_RULES)
+    return _most_telling(affordable, budget, _MOST_RULES_WIDE if n_records > _WIDE else _MOST_RULES)
 
 
 def _budget(n_records: int) -> float:
@@ -105,34 +107,43 @@ def _affordable(
             if len(set(fields)) < size or any(set(rule.keys) <= set(names) for rule in (*known, *found)):
                 continue
             rule = Rule(names, fields, tuple(sql for _, _, sql in combination), 0)
-            n_pairs = _pairs(connection, rule, share)
-            if 0 < n_pairs <= budget * _LARGEST_PART:
+            n_pairs, crowded = _size(connection, rule, share)
+            if 0 < n_pairs <= budget * _LARGEST_PART and crowded <= _CROWDED:
                 found.append(replace(rule, n_pairs=n_pairs))
     return found
 
 
-def _pairs(connection: duckdb.DuckDBPyConnection, rule: Rule, share: float) -> float:
-    """How many pairs a rule makes, estimated from the sample; too large blocks do not count."""
+def _size(connection: duckdb.DuckDBPyConnection, rule: Rule, share: float) -> tuple[float, float]:
+    """How many pairs a rule makes, estimated from the sample, and the share of records in blocks that are too large."""
     largest = max(2, int(_LARGEST_BLOCK * share))
-    return (
-        _count(
-            connection,
-            f"""select coalesce(sum(n * (n - 1) // 2) filter (n <= {largest}), 0)::bigint
-                from (select count(*) as n from block_sample group by {rule.hashed()}
-                having {rule.hashed()} is not null)""",
+    row = connection.execute(f"""
+        with blocks as (
+            select count(*) as n from block_sample group by {rule.hashed()} having {rule.hashed()} is not null
         )
-        / share**2
-    )
+        select
+            coalesce(sum(n * (n - 1) // 2) filter (n <= {largest}), 0)::bigint,
+            coalesce(sum(n) filter (n > {largest}) / sum(n), 0.0)::double
+        from blocks""").fetchone()
+    return (row[0] / share**2, row[1]) if row else (0.0, 0.0)
 
 
-def _most_different(rules: list[Rule], budget: float, most: int) -> list[Rule]:
-    """Rules in the order of use: whose fields have been used least, then who makes the fewest pairs."""
+def _most_telling(rules: list[Rule], budget: float, most: int) -> list[Rule]:
+    """Rules in the order of use, while the budget lasts.
+
+    A rule of fewer keys goes first, as it asks less of a pair. Among equals the one with fewer pairs, which are the
+    surer ones, and with fields that have been used less, so that an error in one field is made good by another.
+    """
     used: dict[str, int] = {}
     chosen: list[Rule] = []
     left = list(rules)
     spent = 0.0
+
+    def order(rule: Rule) -> tuple[int, float, tuple[str, ...]]:
+        repeated = sum(used.get(field, 0) for field in rule.fields) / len(rule.fields)
+        return len(rule.keys), rule.n_pairs * (1 + repeated), rule.keys
+
     while left and len(chosen) < most:
-        best = min(left, key=lambda rule: (sum(used.get(field, 0) for field in rule.fields) / len(rule.fields), rule.n_pairs))
+        best = min(left, key=order)
         left.remove(best)
         if spent + best.n_pairs > budget:
             continue

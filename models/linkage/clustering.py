@@ -41,22 +41,28 @@ def cluster(n: int, left: Integers, right: Integers, weights: Floats, unseen: fl
         joined = rows[weights[rows] > cutoff]
         if not len(joined):
             continue
-        member, member_of = np.unique(np.concatenate([left[joined], right[joined]]), return_inverse=True)
-        half = len(joined)
-        component = components(len(member), member_of[:half], member_of[half:])
+        component = components(n, left[joined], right[joined])
         sizes = np.bincount(component)
-        of_record = np.full(n, -1, dtype=np.int64)
-        of_record[member] = component
-        inside = rows[(of_record[left[rows]] >= 0) & (of_record[left[rows]] == of_record[right[rows]])]
-        for rows_inside in _grouped(inside, of_record[left[inside]]):
-            size = sizes[of_record[left[rows_inside[0]]]]
-            if size == 2:
-                labels[right[rows_inside[0]]] = labels[left[rows_inside[0]]]
-            elif size > LARGEST:
+        n_joined = np.bincount(component[left[joined]], minlength=len(sizes))
+        # All pairs of the group are above the threshold, and so is every mean of them.
+        is_agreed = n_joined == sizes * (sizes - 1) // 2
+        _join(labels, np.concatenate([left[joined], right[joined]]), component, is_agreed)
+        inside = rows[component[left[rows]] == component[right[rows]]]
+        inside = inside[~is_agreed[component[left[inside]]]]
+        for rows_inside in _grouped(inside, component[left[inside]]):
+            if sizes[component[left[rows_inside[0]]]] > LARGEST:
                 todo.append((rows_inside, max(cutoff + 1.0, float(np.quantile(weights[rows_inside], 0.05)))))
             else:
                 _average_link(labels, left[rows_inside], right[rows_inside], weights[rows_inside], unseen, threshold)
     return labels
+
+
+def _join(labels: Integers, records: Integers, component: Integers, is_agreed: npt.NDArray[np.bool_]) -> None:
+    """Give all these records, where their whole component agrees, the number of its first record."""
+    agreed = records[is_agreed[component[records]]]
+    first = np.full(len(is_agreed), len(labels), dtype=np.int64)
+    np.minimum.at(first, component[agreed], labels[agreed])
+    labels[agreed] = first[component[agreed]]
 
 
 def _grouped(rows: Integers, group: Integers) -> list[Integers]:

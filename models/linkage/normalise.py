@@ -24,7 +24,8 @@ from models.linkage.fields import FIELDS
 _MISSING = "('null', 'none', 'n/a', 'unknown', '未知', '不详', '无', '-')"
 _ASCII = "regexp_full_match({v}, '[\\x20-\\x7E]*')"
 _FOLDED = (
-    "trim(regexp_replace(regexp_replace(lower({v}), '[''`]+', '', 'g'), '[^a-z0-9]+', ' ', 'g'))"
+    "if(regexp_full_match(lower({v}), '[a-z0-9]*'), lower({v}), "
+    "trim(regexp_replace(regexp_replace(lower({v}), '[''`]+', '', 'g'), '[^a-z0-9]+', ' ', 'g')))"
 )
 
 
