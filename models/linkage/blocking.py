@@ -130,17 +130,17 @@ def _size(connection: duckdb.DuckDBPyConnection, rule: Rule, share: float) -> tu
 def _most_telling(rules: list[Rule], budget: float, most: int) -> list[Rule]:
     """Rules in the order of use, while the budget lasts.
 
-    A rule of fewer keys goes first, as it asks less of a pair. Among equals the one with fewer pairs, which are the
-    surer ones, and with fields that have been used less, so that an error in one field is made good by another.
+    A rule of fewer keys goes first, as it asks less of a pair, and one whose fields have been used less, so that an
+    error in one field is made good by another; among equals the one with fewer pairs, which are the surer ones.
     """
     used: dict[str, int] = {}
     chosen: list[Rule] = []
     left = list(rules)
     spent = 0.0
 
-    def order(rule: Rule) -> tuple[int, float, tuple[str, ...]]:
+    def order(rule: Rule) -> tuple[float, float, tuple[str, ...]]:
         repeated = sum(used.get(field, 0) for field in rule.fields) / len(rule.fields)
-        return len(rule.keys), rule.n_pairs * (1 + repeated), rule.keys
+        return len(rule.keys) * (1 + repeated), rule.n_pairs, rule.keys
 
     while left and len(chosen) < most:
         best = min(left, key=order)
@@ -164,7 +164,7 @@ def make_pairs(connection: duckdb.DuckDBPyConnection, rules: list[Rule], *, is_t
         return 0
     apart = "and l.source <> r.source" if is_two_source else ""
     source = ", source" if is_two_source else ""
-    parts = []
+    parts: list[str] = []
     for rule in rules:
         connection.execute(f"""
             create or replace temp table keyed_{len(parts)} as

@@ -4,7 +4,7 @@ Belongs here: average linkage of weights of evidence. Does not belong here: how 
 
 Two groups of records are one person if the mean weight (bits, the prior odds included) of all pairs between them is
 above the threshold. One lucky pair cannot join two persons, as all other pairs speak against it: this is what
-connected components get wrong.
+connected components get wrong. Then each record goes where most speaks for it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import squareform
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -21,6 +22,8 @@ Integers = npt.NDArray[np.int64]
 LARGEST = 600
 """Records a group may have before its weakest pairs are left out to part it."""
 _FARTHEST = 1e3
+_GAIN = 1e-6
+"""Bits below which a move is rounding."""
 
 
 def components(n: int, left: Integers, right: Integers) -> Integers:
@@ -29,7 +32,9 @@ def components(n: int, left: Integers, right: Integers) -> Integers:
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
-def cluster(n: int, left: Integers, right: Integers, weights: Floats, unseen: float, threshold: float = 0.0) -> Integers:
+def cluster(
+    n: int, left: Integers, right: Integers, weights: Floats, unseen: float, threshold: float = 0.0
+) -> Integers:
     """The cluster of each record: the number of its first record.
 
     left, right, weights: scored pairs, each once. unseen: the weight of a pair that nobody scored.
@@ -79,7 +84,28 @@ def _average_link(
     low, high = np.minimum(position[:half], position[half:]), np.maximum(position[:half], position[half:])
     distance = np.full(size * (size - 1) // 2, _FARTHEST - unseen)
     distance[low * (2 * size - low - 1) // 2 + high - low - 1] = _FARTHEST - weights
-    found = fcluster(linkage(distance, method="average"), t=_FARTHEST - threshold, criterion="distance")
+    joined = fcluster(linkage(distance, method="average"), t=_FARTHEST - threshold - _GAIN, criterion="distance")
+    found = _settle(joined - 1, squareform(_FARTHEST - distance - threshold, checks=False))
     first: dict[int, int] = {}
     for record, number in zip(member.tolist(), found.tolist(), strict=True):
         labels[record] = first.setdefault(number, record)
+
+
+def _settle(groups: Integers, weights: Floats) -> Integers:
+    """Move records, one at a time, to the group that more speaks for, until none gains by a move.
+
+    A strong wrong pair joins first and keeps its two records from where they belong; here they leave each other again.
+    weights: square, above the threshold positive, its diagonal 0. Ends, as each move raises the sum within groups.
+    """
+    groups = groups.copy()
+    records = np.arange(len(groups))
+    for _ in range(len(groups)):
+        members = np.zeros((len(groups), groups.max() + 2))
+        members[records, groups] = 1.0  # the last group is empty: to stand alone
+        support = weights @ members
+        gains = support.max(axis=1) - support[records, groups]
+        record = int(np.argmax(gains))
+        if gains[record] <= _GAIN:
+            break
+        groups[record] = int(np.argmax(support[record]))
+    return groups

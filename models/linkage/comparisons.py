@@ -112,7 +112,10 @@ def comparisons(columns: Iterable[str]) -> list[Compared]:
             "phone", "phone_fragment" if "phone_fragment" in there else "phone",
             (
                 Level(same("phone"), "same"),
-                Level(f"{same('phone_fragment')} or {typed('phone', 1, 7)}", "one digit apart, or the same as far as it is shown"),
+                Level(
+                    f"{same('phone_fragment')} or {typed('phone', 1, 7)}",
+                    "one digit apart, or the same as far as it is shown",
+                ),
                 Level("phone_l[-4:] = phone_r[-4:]", "same last four digits"),
             ),
         ),
@@ -125,7 +128,9 @@ def comparisons(columns: Iterable[str]) -> list[Compared]:
             (
                 Level(same("address"), "same"),
                 Level(f"{address_near} or {typed('address', 2, 8)}", "nearly the same"),
-                Level(f"{same('address_street')} or {near('address_street', 0.93)} or {near('address', 0.88)}", "similar"),
+                Level(
+                    f"{same('address_street')} or {near('address_street', 0.93)} or {near('address', 0.88)}", "similar"
+                ),
             ),
         ),
         Compared(
@@ -150,7 +155,7 @@ def as_splink(comparison: Compared, m: Sequence[float], u: Sequence[float]) -> A
     from splink import comparison_library
 
     null = f"{comparison.column}_l is null or {comparison.column}_r is null"
-    levels: list[dict[str, Any]] = [{"sql_condition": null, "label_for_charts": "nothing said", "is_null_level": True}]
+    levels: list[Any] = [{"sql_condition": null, "label_for_charts": "nothing said", "is_null_level": True}]
     for number in range(len(comparison.levels), -1, -1):
         level = comparison.levels[len(comparison.levels) - number] if number else Level("ELSE", "differs")
         levels.append(

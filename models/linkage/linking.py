@@ -16,6 +16,7 @@ import pyarrow as pa
 from models.linkage import blocking, clustering, scoring
 from models.linkage.comparisons import Compared, comparisons
 from models.linkage.estimation import Patterns, Weights, fit
+from models.linkage.evidence import with_evidence
 from models.linkage.fields import FIELDS
 from models.linkage.normalise import prepare
 
@@ -34,7 +35,8 @@ class Linkage:
     """Who is whom.
 
     clusters: int64, for each record, in the order given, the number of the first record that is the same person.
-    links: left, right (numbers of records), score (bits). n_pairs: pairs that were compared. rules: what blocked them.
+    links: left, right (numbers of records), score (bits), and evidence (words) if asked for.
+    n_pairs: pairs that were compared. rules: what blocked them.
     weights: the fitted model, None where there was nothing to fit.
     """
 
@@ -46,26 +48,28 @@ class Linkage:
     weights: Weights | None
 
 
-def link(table: pa.Table, *, threads: int | None = None, memory_limit: str | None = None) -> Linkage:
-    """Find the records of each person.
+def link(
+    table: pa.Table, *, explained: bool = False, threads: int | None = None, memory_limit: str | None = None
+) -> Linkage:
+    """Find the records of each person. The same table gives the same answer.
 
     table: any of FIELDS as columns (text, or what has a text), one row a record; a column `source`, if there, says that
-    records of one source are all different persons. Nothing else of the table is read.
+    records of one source are all different persons. Nothing else of the table is read. explained: links get a column
+    `evidence`. threads, memory_limit ("800MB"): DuckDB's; its own defaults if None.
     """
     wanted = [name for name in table.column_names if name in FIELDS or name == "source"]
     connection = duckdb.connect()
     try:
-        connection.execute("set preserve_insertion_order = false")
         if threads is not None:
             connection.execute(f"set threads = {threads}")
         if memory_limit is not None:
             connection.execute(f"set memory_limit = '{memory_limit}'")
-        return _link(connection, table.select(wanted), "source" in wanted)
+        return _link(connection, table.select(wanted), "source" in wanted, explained=explained)
     finally:
         connection.close()
 
 
-def _link(connection: duckdb.DuckDBPyConnection, table: pa.Table, is_two_source: bool) -> Linkage:
+def _link(connection: duckdb.DuckDBPyConnection, table: pa.Table, is_two_source: bool, *, explained: bool) -> Linkage:
     n_records = table.num_rows
     columns = prepare(connection, table)
     items = comparisons(columns)
@@ -82,11 +86,15 @@ def _link(connection: duckdb.DuckDBPyConnection, table: pa.Table, is_two_source:
     clusters = clustering.cluster(n_records, left, right, score, scorer.unseen, THRESHOLD)
     inside = clusters[left] == clusters[right]
     links = pa.table({"left": left[inside], "right": right[inside], "score": score[inside]})
+    if explained:
+        links = with_evidence(connection, items, links)
     return Linkage(clusters, links, THRESHOLD, n_pairs, tuple(" + ".join(rule.keys) for rule in rules), weights)
 
 
 def _no_links() -> pa.Table:
-    return pa.table({"left": pa.array([], pa.int64()), "right": pa.array([], pa.int64()), "score": pa.array([], pa.float64())})
+    return pa.table(
+        {"left": pa.array([], pa.int64()), "right": pa.array([], pa.int64()), "score": pa.array([], pa.float64())}
+    )
 
 
 def _learn(
@@ -101,7 +109,6 @@ def _learn(
     chosen = "pairs" if share == 1 else f"(from pairs where hash(id_l, id_r) % 1000000 < {int(share * 1_000_000)})"
     scoring.compare(connection, items, chosen, "compared")
     candidates = scoring.patterns(connection, items, "compared")
-    apart = "and l.source <> r.source" if is_two_source else ""
     all_pairs = _all_pairs(connection, n_records, is_two_source)
     _draw_random_pairs(connection, n_records, is_two_source)
     scoring.compare(connection, items, "random_pairs", "compared")
@@ -141,7 +148,9 @@ def _all_pairs(connection: duckdb.DuckDBPyConnection, n_records: int, is_two_sou
     return max(1.0, (n_records**2 - sum(size**2 for size in sizes)) / 2)
 
 
-def _complete(connection: duckdb.DuckDBPyConnection, scorer: scoring.Scorer, n_records: int, is_two_source: bool) -> None:
+def _complete(
+    connection: duckdb.DuckDBPyConnection, scorer: scoring.Scorer, n_records: int, is_two_source: bool
+) -> None:
     """Score the pairs that no rule found though a third record ties both: the mean of a group needs all its pairs."""
     found = connection.execute(f"select id_l, id_r from scored where score > {THRESHOLD}").fetchnumpy()
     labels = clustering.components(n_records, np.asarray(found["id_l"]), np.asarray(found["id_r"]))

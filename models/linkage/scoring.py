@@ -37,7 +37,8 @@ class Scorer:
             unique_id_column_name="id",
             probability_two_random_records_match=weights.match,
             comparisons=[
-                as_splink(item, weights.m[column], weights.u[column]) for column, item in enumerate(weights.comparisons)
+                as_splink(item, weights.m[column].tolist(), weights.u[column].tolist())
+                for column, item in enumerate(weights.comparisons)
             ],
             blocking_rules_to_generate_predictions=[],
             retain_intermediate_calculation_columns=True,
@@ -49,7 +50,8 @@ class Scorer:
     def score(self, pairs: str, into: str) -> None:
         """Table `into` (id_l, id_r, score) of the pairs (id_l, id_r) of table `pairs` that are not hopeless."""
         self._connection.execute(
-            f"create or replace table blocked as select '0' as match_key, id_l as join_key_l, id_r as join_key_r from {pairs}"
+            "create or replace table blocked as "
+            f"select '0' as match_key, id_l as join_key_l, id_r as join_key_r from {pairs}"
         )
         self._linker.table_management.register_blocked_pairs_for_predict(self._api.register("blocked"))
         predicted = self._linker.inference.predict(threshold_match_weight=_HOPELESS, warning_mode="never")
@@ -106,9 +108,7 @@ def _columns_of(connection: duckdb.DuckDBPyConnection, item: Compared) -> list[s
 
 def level_sql(item: Compared) -> str:
     """SQL: the number of the highest level that holds."""
-    cases = " ".join(
-        f"when {level.sql} then {item.n_levels - 1 - number}" for number, level in enumerate(item.levels)
-    )
+    cases = " ".join(f"when {level.sql} then {item.n_levels - 1 - number}" for number, level in enumerate(item.levels))
     return f"(case when {item.column}_l is null or {item.column}_r is null then -1 {cases} else 0 end)::tinyint"
 
 

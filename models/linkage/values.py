@@ -11,14 +11,16 @@ import unicodedata
 from datetime import date, datetime
 
 import phonenumbers
-from dateutil import parser as date_parser
+from dateutil import parser as date_parser  # type: ignore[import-untyped]
 
 _ISO = re.compile(r"(\d{4})\D{1,2}(\d{1,2})\D{1,2}(\d{1,2})(?!\d)")
 _ISO_MONTH = re.compile(r"(\d{4})\D(\d{1,2})\D?$")
 _YEAR_LAST = re.compile(r"(\d{1,2})\D{1,2}(\d{1,2})\D{1,2}(\d{4})(?!\d)")
 _GENDERS = {
     **dict.fromkeys(("m", "male", "man", "mr", "h", "hombre", "homme", "mann", "男", "男性", "先生", "1"), "m"),
-    **dict.fromkeys(("f", "female", "woman", "mrs", "ms", "w", "mujer", "femme", "frau", "女", "女性", "女士", "2"), "f"),
+    **dict.fromkeys(
+        ("f", "female", "woman", "mrs", "ms", "w", "mujer", "femme", "frau", "女", "女性", "女士", "2"), "f"
+    ),
 }
 _LAST_SHORT_YEAR = 25
 """A year of two digits up to this one belongs to this century."""

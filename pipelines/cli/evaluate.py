@@ -37,4 +37,6 @@ def evaluate_identity(data: Path, map_text: str | None, as_json: bool) -> None:
     if as_json:
         print_dicts([row], tuple(row), as_json=True)
     else:
-        print_dicts([{"figure": name, "value": value} for name, value in row.items()], ("figure", "value"), as_json=False)
+        print_dicts(
+            [{"figure": name, "value": value} for name, value in row.items()], ("figure", "value"), as_json=False
+        )

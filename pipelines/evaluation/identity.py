@@ -42,7 +42,8 @@ class IdentityMeasured:
         """One flat record, shares to six places."""
         quality = {name: round(value, 6) for name, value in asdict(self.quality).items()}
         counts = {
-            name: getattr(self, name) for name in ("records", "without_truth", "entities", "clusters", "candidate_pairs")
+            name: getattr(self, name)
+            for name in ("records", "without_truth", "entities", "clusters", "candidate_pairs")
         }
         return quality | counts | {"threshold": self.threshold, "seconds": round(self.seconds, 2)}
 

@@ -52,7 +52,9 @@ def read_table(data: Path, mapping: Mapping[str, str], fields: Collection[str]) 
         try:
             columns = [name for name, *_ in connection.execute(f"describe select * from {source}").fetchall()]
         except duckdb.Error as error:
-            raise ConfigurationError(f"--data: {data.name} cannot be read as {data.suffix[1:]} ({type(error).__name__}).") from error
+            raise ConfigurationError(
+                f"--data: {data.name} cannot be read as {data.suffix[1:]} ({type(error).__name__})."
+            ) from error
         chosen = {field: field for field in fields if field in columns} | dict(mapping)
         sql = ", ".join(f"{_expression(column, columns, data)} as {_quoted(field)}" for field, column in chosen.items())
         if not chosen:
@@ -60,7 +62,9 @@ def read_table(data: Path, mapping: Mapping[str, str], fields: Collection[str]) 
         try:
             return connection.execute(f"select {sql} from {source}").to_arrow_table()
         except duckdb.Error as error:
-            raise ConfigurationError(f"--data: {data.name} cannot be read to its end ({type(error).__name__}).") from error
+            raise ConfigurationError(
+                f"--data: {data.name} cannot be read to its end ({type(error).__name__})."
+            ) from error
 
 
 def _expression(column: str, columns: Collection[str], data: Path) -> str:
