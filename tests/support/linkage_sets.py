@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 _ENGLISH_GIVEN = (
-    "james mary robert patricia john jennifer michael linda david elizabeth william barbara richard susan joseph "
-    "jessica thomas sarah charles karen christopher lisa daniel nancy matthew betty anthony sandra mark margaret donald ashley "
+    "james mary robert patricia john jennifer michael linda david elizabeth william barbara richard "
+    "susan joseph jessica thomas sarah charles karen christopher lisa daniel nancy matthew "
+    "betty anthony sandra mark margaret donald ashley "
     "steven kimberly andrew emily paul donna joshua michelle kenneth carol kevin amanda brian melissa george deborah"
 ).split()
 _STEMS = "har mor wil tho mc ber gal pet lan fos gre hol mar ric sto war bel cam dun ell fer gor hud jen kir".split()
