@@ -9,7 +9,7 @@ ORDERS ?= 100000
 HOME_DIR ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint test-python test-pages test-peers chaos bench format browser clean
+.PHONY: help setup demo test lint test-python test-pages test-servers test-peers chaos bench format browser clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,7 +42,10 @@ test-python: setup
 test-pages: setup browser  ## The pages in headless Chromium
 	$(RUN) pytest -m browser tests/dashboards
 
-test-peers: test-pages  ## Slow proofs with what the machine has: Chromium, PostgreSQL, real data sets, kills
+test-servers: setup  ## Against a real Vendure on PostgreSQL and a real Odoo 19, installed and started beside everything
+	$(RUN) pytest -m peer tests/peers
+
+test-peers: test-pages test-servers  ## All slow proofs: Chromium, Vendure, Odoo, PostgreSQL, real data sets, kills
 	$(RUN) pytest -n 2 --dist loadgroup -m slow
 
 browser:  ## Install headless Chromium where the machine lets us (Debian, as root)
@@ -50,8 +53,9 @@ browser:  ## Install headless Chromium where the machine lets us (Debian, as roo
 	  && apt-get update -qq && apt-get install -qq -y chromium fonts-noto-cjk >/dev/null; } \
 	  || echo "Chromium is not installed and cannot be installed here: browser tests will be skipped."
 
-chaos: setup  ## Kill the nightly job at 20 instants; the result must equal an undisturbed run's
+chaos: setup  ## 20 kills of the nightly job; then 200 faults and 10 kills between us and a real Vendure
 	$(RUN) python -m tests.chaos.kill
+	$(RUN) python -m tests.chaos.mall
 
 bench: setup  ## Measure this machine as ratios (ORDERS=1000000)
 	$(RUN) omnilake --home $(HOME_DIR) bench --orders $(ORDERS)

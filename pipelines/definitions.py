@@ -10,6 +10,7 @@ import dagster as dg
 from dagster_dbt import DbtCliResource
 
 from pipelines.assets.checks import CHECKS
+from pipelines.assets.connectors import pulled
 from pipelines.assets.ingest import ingest
 from pipelines.assets.jobs import build_automation, build_jobs
 from pipelines.assets.marts import build_dbt_assets, recommendations
@@ -38,7 +39,7 @@ def build_defs(settings: Settings, platform: Platform | None = None, **resources
         ),
     }
     return dg.Definitions(
-        assets=[ingest, prepare, resolve_identity, dbt, recommendations, *build_publishing_assets(marts)],
+        assets=[pulled, ingest, prepare, resolve_identity, dbt, recommendations, *build_publishing_assets(marts)],
         asset_checks=CHECKS,
         jobs=build_jobs(),
         schedules=schedules,

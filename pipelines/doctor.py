@@ -8,16 +8,25 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 
 from pipelines.channels import load_channels
+from pipelines.connectors.protocol import Check, Connector
+from pipelines.connectors.registry import FILES, connector_of, first_since, load_connectors
+from pipelines.doors import open_doors
 from pipelines.errors import OmnilakeError
+from pipelines.http import quick_calls
+from pipelines.inbox import oldest_notice
 from pipelines.keys import load_keys
 from pipelines.settings import Settings
 from pipelines.state import state
 from pipelines.warehouse import current_snapshot
 
 MINIMUM_FREE_GB = 2
+LONGEST_WAIT = timedelta(days=2)
+"""What a webhook said is read again by the next night's pull, or the one after."""
+
 KEPT_VERSIONS = {"duckdb": "1.5", "dbt-core": "1.11", "dagster": "1.13", "dagster-dbt": "0.29", "dbt-duckdb": "1.11"}
 
 
@@ -38,10 +47,12 @@ def examine(settings: Settings) -> list[Finding]:
         *_versions(),
         _told("channels.yml", lambda: str(load_channels(settings).path)),
         *_secrets(settings),
+        *_connectors(settings),
         _told("keys", lambda: _keys(settings)),
         _key_file_mode(settings),
         _told("state database", lambda: _state(settings)),
         _told("snapshot", lambda: current_snapshot(settings).name),
+        *_serving(settings),
         _disk(settings),
         _memory(settings),
     ]
@@ -82,6 +93,53 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
                 ok = bool(os.environ.get(str(variable)))
                 remedy = "" if ok else f"Set {variable} in the environment (see .env.example)."
                 yield Finding(f"secret {variable} of {channel.id}", ok, "set" if ok else "not set", remedy)
+
+
+def _connectors(settings: Settings) -> Iterator[Finding]:
+    """Whether each platform answers and takes our credentials; nobody is waited for long."""
+    try:
+        channels = load_channels(settings)
+    except OmnilakeError:
+        return
+    for channel in channels.channels.values():
+        if channel.connector == FILES:
+            continue
+        name = f"connector {channel.connector} of {channel.id}"
+        try:
+            first_since(channels, channel.id)
+            connector = connector_of(channels, channel.id)
+        except OmnilakeError as error:
+            yield Finding(name, False, "missing or wrong setting", str(error))
+            continue
+        for check in _checks(connector):
+            yield Finding(f"{name}: {check.name}", check.ok, check.found, check.remedy)
+
+
+def _checks(connector: Connector) -> list[Check]:
+    try:
+        with quick_calls():
+            return connector.check()
+    except Exception as error:  # noqa: BLE001 - an examination ends with findings, whatever a platform sends
+        return [Check("check", False, f"ended with {type(error).__name__}", "Is `url` the address of that platform?")]
+
+
+def _serving(settings: Settings) -> Iterator[Finding]:
+    """Whether `omnilake serve` would start, for whom, and whether what webhooks said is read again in time."""
+    try:
+        channels = load_channels(settings)
+        doors = open_doors(channels, load_connectors(settings, channels), os.environ).values()
+    except OmnilakeError as error:
+        yield Finding("serve", False, "would not start", str(error))
+        return
+    taking = [door.channel for door in doors if door.has_webhooks or door.hook_secret]
+    asking = [door.channel for door in doors if door.lookup_key]
+    told = f"webhooks of {', '.join(taking) or 'no channel'}; look-ups of {', '.join(asking) or 'no channel'}"
+    yield Finding("serve", True, told)
+    for channel in channels.channels:
+        oldest = oldest_notice(settings, channel)
+        if oldest is not None and datetime.now(UTC) - oldest > LONGEST_WAIT:
+            remedy = "Run `omnilake run`: its pull reads the records again that webhooks spoke of."
+            yield Finding(f"inbox of {channel}", False, f"waits since {oldest:%Y-%m-%d %H:%M} UTC", remedy)
 
 
 def _keys(settings: Settings) -> str:

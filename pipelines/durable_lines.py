@@ -19,20 +19,22 @@ _LOCK = ".lock"
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder against every other thread and process; the system releases it when the holder is killed."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / _LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def append(path: Path, lines: bytes) -> int:
+def append(path: Path, lines: bytes, mode: int = 0o600) -> int:
     """Add whole lines and sync them to disk; returns the file's size. The caller holds the folder.
+
+    mode: of a file that is made new, before the umask.
 
     A line that a killed process left unfinished is cut off first: nobody was told that it was kept. Raises OSError
     (a full disk), and then nothing was added.
     """
     is_new = not path.exists()
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    file = os.open(path, os.O_RDWR | os.O_CREAT, mode)
     try:
         size = _whole_lines(file, os.fstat(file).st_size)
         os.ftruncate(file, size)

@@ -56,6 +56,7 @@ def append(settings: Settings, channel: str, events: Sequence[WebhookEvent]) -> 
     received_at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
     lines = b"".join(_line(event, received_at) for event in events)
     folder = inbox_folder(settings, channel)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with locked(folder):
         if append_lines(folder / _GROWING, lines) >= SEAL_BYTES:
             _seal(folder)
@@ -104,6 +105,16 @@ def waiting_files(settings: Settings, channel: str) -> list[Path]:
     """Every file that holds notices no pull has dealt with."""
     growing = inbox_folder(settings, channel) / _GROWING
     return [*sealed_files(settings, channel), *([growing] if growing.exists() else [])]
+
+
+def oldest_notice(settings: Settings, channel: str) -> datetime | None:
+    """When the notice that waits longest was received; None if none waits."""
+    for path in waiting_files(settings, channel):
+        with path.open("rb") as lines:
+            for line in lines:
+                if _event(line) is not None:
+                    return datetime.fromisoformat(json.loads(line)["received_at"])
+    return None
 
 
 def _seal(folder: Path) -> None:

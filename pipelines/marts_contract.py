@@ -27,6 +27,9 @@ MARTS: dict[str, tuple[str, ...]] = {
         "customer_tags": "customer_id tag value since source",
         "segment_members": "segment customer_id since",
         "recommendations": "customer_id rank sku score reason strategy store_id as_of",
+        "coupon_performance": "campaign_id store_id issued claimed redeemed expired redemption_rate net_amount "
+        "discount_amount",
+        "campaign_coupons": "issued_by coupon_code campaign_id customer_id redeemed_at redeemed_order_id",
         "activation_log": "delivery_id destination operation customer_id subject decided_at state reason attempts "
         "idempotency_key",
         "batches": "batch_id run_id channel feed file rows_received rows_accepted rows_quarantined taken_at",

@@ -62,10 +62,12 @@ def run_nightly(
     """
     with single_writer(settings):
         from pipelines.assets.platform import Platform
+        from pipelines.connectors.registry import load_connectors
 
         platform = Platform(settings, progress)
         channels = platform.channels  # a wrong channels.yml stops here, before Dagster starts
         note_places(settings)
+        load_connectors(settings, channels)  # so does a wrong setting or a missing secret of a connector
         had_key_file = settings.key_file.exists()
         ensure_keys(settings)
         if settings.key_file.exists() and not had_key_file:

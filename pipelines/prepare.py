@@ -6,6 +6,7 @@ from datetime import date
 
 import sqlalchemy as sa
 
+from pipelines.activation.issued import load_issued_coupons
 from pipelines.channels import Channels
 from pipelines.feeds.ops import load_ops
 from pipelines.feeds.views import create_raw_views
@@ -22,3 +23,4 @@ def prepare_warehouse(settings: Settings, channels: Channels, engine: sa.Engine,
         create_raw_views(connection, settings, channels)
         load_ops(connection, settings, engine)
         load_runs(connection, engine)
+        load_issued_coupons(connection, engine)

@@ -8,29 +8,35 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import duckdb
-import pyarrow as pa
 
-from pipelines.runs import now
+from pipelines.lookup_tables import create_lookup_tables
 from pipelines.settings import Settings
 from pipelines.warehouse import connect, current_snapshot
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    Content: TypeAlias = pa.Table | Callable[[duckdb.DuckDBPyConnection, str], None]
 
 KEPT_SNAPSHOTS = 5
 
 
 def new_snapshot_id() -> str:
     """Sorts by time of creation."""
-    return f"{now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
 
 
-def publish(settings: Settings, snapshot_id: str, tables: Mapping[str, pa.Table]) -> None:
-    """Copy the warehouse's schema `marts` into a new snapshot and make it current.
+def publish(settings: Settings, snapshot_id: str, tables: Mapping[str, Content]) -> None:
+    """Copy the warehouse's schema `marts` into a new snapshot, with the tables of look-ups, and make it current.
 
-    tables: further marts that do not live in the warehouse, by name.
+    tables: further marts that do not live in the warehouse, by name: the rows, or what makes the table of that name.
     """
     # Contexts leave in reverse: the file is closed before it gets its final name.
     with _new_snapshot(settings, snapshot_id) as part, connect(settings, part) as connection:
@@ -41,10 +47,11 @@ def publish(settings: Settings, snapshot_id: str, tables: Mapping[str, pa.Table]
             connection.execute(f'CREATE TABLE marts."{name}" AS FROM warehouse.marts."{name}"')
         connection.execute("DETACH warehouse")
         _replace_tables(connection, tables)
+        create_lookup_tables(connection)
         _write_parquet(settings, connection, sorted({*names, *tables}))
 
 
-def refresh(settings: Settings, snapshot_id: str, tables: Mapping[str, pa.Table]) -> None:
+def refresh(settings: Settings, snapshot_id: str, tables: Mapping[str, Content]) -> None:
     """Publish a copy of the current snapshot in which the given marts are replaced."""
     source = current_snapshot(settings)
     with _new_snapshot(settings, snapshot_id) as part:
@@ -81,8 +88,11 @@ def _tables_of(connection: duckdb.DuckDBPyConnection, database: str) -> list[str
     return [name for (name,) in rows]
 
 
-def _replace_tables(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, pa.Table]) -> None:
+def _replace_tables(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Content]) -> None:
     for name, content in tables.items():
+        if callable(content):
+            content(connection, f'marts."{name}"')
+            continue
         connection.register("replacement", content)
         connection.execute(f'CREATE OR REPLACE TABLE marts."{name}" AS FROM replacement')
         connection.unregister("replacement")

@@ -34,6 +34,7 @@ def open_state(settings: Settings) -> sa.Engine:
             sa.event.listen(engine, "connect", _prepare_sqlite)
             sa.event.listen(engine, "begin", _begin_immediate)
         metadata.create_all(engine)
+        _add_new_columns(engine)
     except ImportError as error:
         raise ConfigurationError(
             f"OMNILAKE_STATE_URL needs a driver that is not installed ({error.name}); for PostgreSQL: "
@@ -46,6 +47,18 @@ def open_state(settings: Settings) -> sa.Engine:
             "ours to write."
         ) from error
     return engine
+
+
+def _add_new_columns(engine: sa.Engine) -> None:
+    """A database that an earlier version made gets the columns that its tables have had since, all nullable."""
+    present = sa.inspect(engine)
+    for table in metadata.sorted_tables:
+        names = {column["name"] for column in present.get_columns(table.name)}
+        missing = [column for column in table.columns if column.name not in names]
+        for column in missing:
+            kind = column.type.compile(engine.dialect)
+            with engine.begin() as transaction:
+                transaction.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")
 
 
 @contextmanager

@@ -1,10 +1,11 @@
-"""What on-call looks at first: the last runs, and how fresh each channel's feeds are."""
+"""What on-call looks at first: the last runs, how fresh each channel's feeds are, and which platforms didn't answer."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from pipelines.feeds.freshness import freshness
+from pipelines.pulling import pull_states
 from pipelines.runs import runs_table
 from pipelines.settings import Settings
 from pipelines.state import state
@@ -22,3 +23,9 @@ def feed_freshness(settings: Settings) -> list[dict[str, Any]]:
     """One entry a channel and feed: last_taken_at (UTC), files, rows_received, rows_quarantined, late."""
     with state(settings) as engine:
         return [vars(entry) for entry in freshness(engine)]
+
+
+def last_pulls(settings: Settings) -> list[dict[str, Any]]:
+    """One entry a feed of a connector: pulled_at (UTC), rows_received, rows_landed, failing_since, error."""
+    with state(settings) as engine:
+        return pull_states(engine)

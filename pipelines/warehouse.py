@@ -19,6 +19,10 @@ from pipelines.settings import Settings
 _held: set[Path] = set()
 
 
+class NothingPublishedError(PermanentError):
+    """The home has no snapshot yet."""
+
+
 def connect(
     settings: Settings, database: Path | str = ":memory:", *, read_only: bool = False
 ) -> duckdb.DuckDBPyConnection:
@@ -85,10 +89,10 @@ def single_writer(settings: Settings) -> Iterator[None]:
 
 
 def current_snapshot(settings: Settings) -> Path:
-    """Resolved path of the published snapshot. Raises PermanentError if nothing was published yet."""
+    """Resolved path of the published snapshot. Raises NothingPublishedError if nothing was published yet."""
     link = settings.snapshots / "current"
     if not link.exists():
-        raise PermanentError(f"Nothing is published in {settings.home} yet; run `omnilake run` first.")
+        raise NothingPublishedError(f"Nothing is published in {settings.home} yet; run `omnilake run` first.")
     return link.resolve()
 
 

@@ -10,28 +10,25 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import duckdb
-import pyarrow as pa
 import sqlalchemy as sa
 
-from pipelines.activation import outbox
+from pipelines.activation.exchange import copy_into
 from pipelines.activation.tables import deliveries
 from pipelines.destinations.protocol import Operation
 from pipelines.errors import PermanentError
 
-COUPON_HISTORY = pa.schema(
-    [
-        ("delivery_id", pa.string()),
-        ("destination", pa.string()),
-        ("customer_id", pa.string()),
-        ("campaign_id", pa.string()),
-        ("campaign_kind", pa.string()),
-        ("wave", pa.string()),
-        ("state", pa.string()),
-        ("decided_on", pa.date32()),
-        ("liability_cents", pa.int64()),
-        ("valid_to", pa.date32()),
-    ]
-)
+COUPON_HISTORY = {
+    "delivery_id": "VARCHAR",
+    "destination": "VARCHAR",
+    "customer_id": "VARCHAR",
+    "campaign_id": "VARCHAR",
+    "campaign_kind": "VARCHAR",
+    "wave": "VARCHAR",
+    "state": "VARCHAR",
+    "decided_on": "DATE",
+    "liability_cents": "BIGINT",
+    "valid_to": "DATE",
+}
 
 
 _DATED_BY = (
@@ -136,7 +133,7 @@ def prepare_coupon_history(connection: duckdb.DuckDBPyConnection, engine: sa.Eng
     lineage (customer_id, person, via): via `self` or `merge`, the decision is that person's own; via `split`, the
     person came out of a customer who had it: it counts for their caps, so that a split never earns a second coupon.
     """
-    outbox.copy_into(
+    copy_into(
         connection, engine, "coupon_history", COUPON_HISTORY, deliveries,
         deliveries.c.operation == Operation.COUPON.value,
     )  # fmt: skip

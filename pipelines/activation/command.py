@@ -6,30 +6,43 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from pipelines.activation.export_fields import PERSONAL
-from pipelines.activation.exports import export_segment
+from pipelines.activation.apart import apart
+from pipelines.activation.exchange import without_pandas
 from pipelines.activation.log import activation_log
 from pipelines.activation.push import PushReport, push
+from pipelines.errors import TransientError
 from pipelines.settings import Settings
 from pipelines.snapshots import new_snapshot_id, refresh
 from pipelines.state import state
-from pipelines.vault import Vault
 from pipelines.warehouse import single_writer
 
 
 def run_push(
-    settings: Settings, destination: str | None, dry_run: bool, progress: Callable[[str], None] | None = None
+    settings: Settings,
+    destination: str | None,
+    dry_run: bool,
+    progress: Callable[[str], None] | None = None,
+    plan: Path | None = None,
+    allow_deletes: bool = False,
 ) -> PushReport:
     """`omnilake push`: unless it is a dry run, the snapshot is published anew with what the push did.
 
-    Raises as `push` does, and TransientError if another run holds the home.
+    The home's writer lock is taken for that alone, not while sending: a run may go on meanwhile, and publishes the
+    log itself at its end. Raises as `push` does.
     """
-    with state(settings) as engine:
-        if dry_run:
-            return push(settings, engine, destination=destination, dry_run=True, progress=progress)
-        with single_writer(settings):
-            report = push(settings, engine, destination=destination, progress=progress)
-            refresh(settings, new_snapshot_id(), {"activation_log": activation_log(engine)})
+    with without_pandas(), state(settings) as engine:
+        report = push(
+            settings, engine, destination=destination, dry_run=dry_run, plan=plan, allow_deletes=allow_deletes,
+            progress=progress, plan_in=lambda work: apart(engine, work),
+        )  # fmt: skip
+        if not dry_run:
+            try:
+                with single_writer(settings):
+                    apart(
+                        engine, lambda: refresh(settings, new_snapshot_id(), {"activation_log": activation_log(engine)})
+                    )
+            except TransientError:
+                report.notes.append("A run is going on, which will publish what this push did.")
     return report
 
 
@@ -46,6 +59,11 @@ def run_export(
 
     The vault is opened only if personal data is asked for. Raises as `export_segment` does.
     """
+    # Here, and not above, since a push needs none of what an export imports.
+    from pipelines.activation.export_fields import PERSONAL
+    from pipelines.activation.exports import export_segment
+    from pipelines.vault import Vault
+
     chosen = None if fields is None else tuple(field.strip() for field in fields.split(",") if field.strip())
     is_personal = chosen is not None and any(field in PERSONAL for field in chosen)
 

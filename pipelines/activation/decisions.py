@@ -10,19 +10,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 
 from pipelines.activation import decision_rules as rules
 from pipelines.activation.audience_data import COUPON_HISTORY, Published
 from pipelines.activation.campaigns import Campaign, Cap
 from pipelines.activation.coupons import coupon_code
-from pipelines.activation.tables import LIVE, PLANNED_COLUMNS
+from pipelines.activation.exchange import CHUNK, create, fetch_chunks, insert
+from pipelines.activation.tables import LIVE
 from pipelines.errors import ConfigurationError
 
 _DRAW_BITS = 48
+_CODES = {"customer_id": "VARCHAR", "code": "VARCHAR"}
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,13 @@ def decide(
     caps: tuple[Cap, ...],
     secret: bytes,
     now: datetime,
-) -> tuple[CampaignDecision, pa.Table]:
+) -> CampaignDecision:
     """Decide on every member of the audience who isn't decided in this wave yet.
 
     Needs `persons`, `coupon_history`, `lineage`, and `campaign_addresses` (destination, customer_id, address) of those
     whom a destination knows. destinations: where the coupon is issued; each gets a delivery per decision. Adds the
-    decisions to `coupon_history` and `lineage`, so that the next campaign's caps see them. Returns the counts and the
-    deliveries (PLANNED_COLUMNS).
+    decisions to `coupon_history` and `lineage`, so that the next campaign's caps see them. The deliveries are left in
+    the temporary table `newly_planned`.
     """
     wave = campaign.wave_on(published.as_of)
     audience = _make_audience(connection, published, campaign_id, campaign)
@@ -81,7 +83,7 @@ def decide(
             "liability_cents": campaign.offer.liability_cents,
         },
     )
-    planned = _deliveries(connection, published, campaign_id, campaign, destinations, secret, now)
+    _make_deliveries(connection, published, campaign_id, campaign, destinations, secret, now)
     states = dict(connection.execute("SELECT state, count(*) FROM outcomes GROUP BY state ORDER BY state").fetchall())
     samples = connection.execute(
         """
@@ -91,7 +93,7 @@ def decide(
         ORDER BY state, customer_id
         """
     ).fetchall()
-    decision = CampaignDecision(
+    return CampaignDecision(
         campaign_id,
         wave,
         tuple(destinations),
@@ -100,7 +102,6 @@ def decide(
         states,
         tuple(text for (text,) in samples),
     )
-    return decision, planned
 
 
 def _make_audience(
@@ -172,7 +173,7 @@ def _make_capped(connection: duckdb.DuckDBPyConnection, as_of: date, campaign: C
             )
 
 
-def _deliveries(
+def _make_deliveries(
     connection: duckdb.DuckDBPyConnection,
     published: Published,
     campaign_id: str,
@@ -180,16 +181,14 @@ def _deliveries(
     destinations: list[str],
     secret: bytes,
     now: datetime,
-) -> pa.Table:
+) -> None:
     wave = campaign.wave_on(published.as_of)
-    rows = connection.execute(
+    treated = connection.execute(
         "SELECT customer_id FROM outcomes WHERE state = 'planned' ORDER BY customer_id"
     ).fetchall()
-    treated = [customer_id for (customer_id,) in rows]
-    codes = [coupon_code(secret, campaign_id, wave, customer_id) for customer_id in treated]
-    connection.register(
-        "codes", pa.table([pa.array(treated, pa.string()), pa.array(codes, pa.string())], ["customer_id", "code"])
-    )
+    codes = ([customer_id, coupon_code(secret, campaign_id, wave, customer_id)] for (customer_id,) in treated)
+    create(connection, "codes", _CODES)
+    insert(connection, "codes", _CODES, iter(lambda: list(islice(codes, CHUNK)), []))
     offer = campaign.offer
     parameters: dict[str, Any] = {
         "campaign_id": campaign_id,
@@ -206,12 +205,8 @@ def _deliveries(
         "offer_threshold": str(offer.threshold),
         "offer_currency": offer.currency,
     }
-    planned = connection.execute(rules.PLANNED, parameters).to_arrow_table().cast(PLANNED_COLUMNS)
-    connection.unregister("codes")
-    connection.register("newly_planned", planned)
-    connection.execute(
-        f"INSERT INTO coupon_history BY NAME SELECT {', '.join(COUPON_HISTORY.names)} FROM newly_planned"
-    )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE newly_planned AS {rules.PLANNED}", parameters)
+    connection.execute(f"INSERT INTO coupon_history BY NAME SELECT {', '.join(COUPON_HISTORY)} FROM newly_planned")
     connection.execute(
         """
         INSERT INTO lineage
@@ -220,19 +215,15 @@ def _deliveries(
         ANTI JOIN lineage ON newly_planned.customer_id = lineage.customer_id AND lineage.via = 'self'
         """
     )
-    connection.unregister("newly_planned")
-    return planned
 
 
 def find_withheld(connection: duckdb.DuckDBPyConnection, as_of: date) -> list[dict[str, str]]:
     """Coupons still waiting that may no longer go out: consent withdrawn, staff, expired, merged (delivery_id, state,
     reason). What they would have cost is free again for others: `coupon_history` is corrected too.
     """
-    withheld = connection.execute(rules.WITHHELD, {"as_of": as_of}).to_arrow_table()
-    connection.register("withheld", withheld)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE withheld AS {rules.WITHHELD}", {"as_of": as_of})
     connection.execute(
         "UPDATE coupon_history SET state = withheld.state FROM withheld "
         "WHERE coupon_history.delivery_id = withheld.delivery_id"
     )
-    connection.unregister("withheld")
-    return withheld.to_pylist()
+    return [row for chunk in fetch_chunks(connection, "SELECT * FROM withheld") for row in chunk]

@@ -6,42 +6,37 @@ planned deliveries, set-based in DuckDB. Does not belong here: coupons, which ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import duckdb
-import pyarrow as pa
 import sqlalchemy as sa
 
 from pipelines.activation import outbox
 from pipelines.activation.audience_data import Published
-from pipelines.activation.tables import FAILED, PENDING, PLANNED_COLUMNS, deliveries, destination_state
+from pipelines.activation.exchange import copy_into, fetch_chunks
+from pipelines.activation.plans import Sink
+from pipelines.activation.tables import FAILED, PENDING, deliveries, destination_state
 from pipelines.destinations.protocol import Operation
+from pipelines.destinations.registry import DestinationSettings
 
 _SAMPLES = 3
-_BATCH = 20_000
 
-_HELD = pa.schema(
-    [
-        ("address", pa.string()),
-        ("customer_id", pa.string()),
-        ("version", pa.int64()),
-        ("fingerprint", pa.string()),
-        ("content", pa.string()),
-    ]
-)
-_OPEN = pa.schema(
-    [
-        ("delivery_id", pa.string()),
-        ("address", pa.string()),
-        ("customer_id", pa.string()),
-        ("version", pa.int64()),
-        ("fingerprint", pa.string()),
-        ("state", pa.string()),
-    ]
-)
+_HELD = {
+    "address": "VARCHAR",
+    "customer_id": "VARCHAR",
+    "version": "BIGINT",
+    "fingerprint": "VARCHAR",
+    "content": "VARCHAR",
+}
+_OPEN = {
+    "delivery_id": "VARCHAR",
+    "address": "VARCHAR",
+    "customer_id": "VARCHAR",
+    "version": "BIGINT",
+    "fingerprint": "VARCHAR",
+    "state": "VARCHAR",
+}
 
 _DESIRED_TAGS = """
     SELECT
@@ -233,7 +228,10 @@ _PLANNED = """
 
 @dataclass(frozen=True)
 class Difference:
-    """What one destination lacks of one operation. samples: a few changes in words, without PII."""
+    """What one destination lacks of one operation.
+
+    samples: a few changes in words, without PII. stopped: why none of it is planned.
+    """
 
     destination: str
     operation: Operation
@@ -241,6 +239,7 @@ class Difference:
     updates: int = 0
     deletes: int = 0
     samples: tuple[str, ...] = ()
+    stopped: str | None = None
 
 
 def plan_differences(
@@ -249,53 +248,80 @@ def plan_differences(
     published: Published,
     destination: str,
     operation: Operation,
-    tags: tuple[str, ...] | None,
+    settings: DestinationSettings,
     now: datetime,
     write: bool,
+    *,
+    allow_deletes: bool = False,
+    sink: Sink | None = None,
+    ended: set[str] | None = None,
 ) -> Difference | None:
     """Compare, and with `write` put the difference into the outbox. Needs `persons` and `addresses`.
 
-    tags: the tag names this destination gets; None for all. Returns None where the snapshot has no such table: what
+    settings: the tag names this destination gets, and how much a push may delete there; allow_deletes lifts that.
+    sink: is shown every change, and nothing else. ended: is given the waiting deliveries that
+    newer data has overtaken. Returns None where the snapshot has no such table: what
     is unknown is not taken for empty, so nothing is withdrawn.
     """
     if _SOURCE_TABLES[operation] not in published.tables:
         return None
     place = (destination, operation.value)
-    outbox.copy_into(
+    copy_into(
         connection, engine, "held", _HELD, destination_state,
         destination_state.c.destination == place[0], destination_state.c.operation == place[1],
     )  # fmt: skip
-    outbox.copy_into(
+    copy_into(
         connection, engine, "open_deliveries", _OPEN, deliveries,
         deliveries.c.destination == place[0], deliveries.c.operation == place[1],
         deliveries.c.state.in_((*PENDING, *FAILED)),
     )  # fmt: skip
     make_desired = "CREATE OR REPLACE TEMP TABLE desired AS "
     if operation is Operation.TAGS:
-        connection.execute(make_desired + _DESIRED_TAGS, {"tags": None if tags is None else list(tags)})
+        connection.execute(
+            make_desired + _DESIRED_TAGS, {"tags": None if settings.tags is None else list(settings.tags)}
+        )
     else:
         connection.execute(make_desired + _DESIRED_RECOMMENDATIONS)
     connection.execute(_CHANGES, {"pending": list(PENDING), "failed": list(FAILED)})
     connection.execute(_TAG_PAYLOADS if operation is Operation.TAGS else _RECOMMENDATION_PAYLOADS)
+    difference = _difference(connection, destination, operation)
+    if not allow_deletes and (stopped := _too_many_deletes(connection, settings, difference)):
+        return replace(difference, stopped=stopped)
+    overtaken = [row for chunk in fetch_chunks(connection, _OVERTAKEN) for row in chunk]
+    if ended is not None:
+        ended.update(row["delivery_id"] for row in overtaken)
+    parameters = {
+        "destination": destination,
+        "operation": operation.value,
+        "decided_on": published.as_of,
+        "decided_at": now,
+        "snapshot_id": published.snapshot_id,
+    }
+    if sink:
+        query = f"SELECT planned.*, changes.kind FROM ({_PLANNED}) AS planned INNER JOIN changes USING (address)"
+        for chunk in fetch_chunks(connection, query, parameters):
+            sink(chunk)
     if write:
-        overtaken = connection.execute(_OVERTAKEN).to_arrow_table().to_pylist()
         outbox.supersede(
             engine, [{**row, "destination": destination, "operation": operation.value} for row in overtaken]
         )
-        parameters = {
-            "destination": destination,
-            "operation": operation.value,
-            "decided_on": published.as_of,
-            "decided_at": now,
-            "snapshot_id": published.snapshot_id,
-        }
-        outbox.insert_planned(engine, _batches(connection, parameters))
-    return _difference(connection, destination, operation)
+        outbox.insert_planned(engine, fetch_chunks(connection, _PLANNED, parameters))
+    return difference
 
 
-def _batches(connection: duckdb.DuckDBPyConnection, parameters: dict[str, Any]) -> Iterator[pa.RecordBatch]:
-    for batch in connection.execute(_PLANNED, parameters).to_arrow_reader(_BATCH):
-        yield from pa.Table.from_batches([batch]).cast(PLANNED_COLUMNS).to_batches()
+def _too_many_deletes(
+    connection: duckdb.DuckDBPyConnection, settings: DestinationSettings, difference: Difference
+) -> str | None:
+    """Why this difference may not be planned: an empty or broken snapshot must not empty a destination."""
+    row = connection.execute("SELECT count(*) FROM held WHERE fingerprint <> ''").fetchone()
+    held = int(row[0]) if row else 0
+    if difference.deletes <= settings.max_deletes_floor or difference.deletes <= settings.max_deletes_share * held:
+        return None
+    return (
+        f"{difference.destination} {difference.operation}: {difference.deletes} of {held} would be deleted, more than "
+        f"max_deletes_share {settings.max_deletes_share} allows; nothing of it was planned. If that is meant: "
+        f"omnilake push --destination {difference.destination} --allow-deletes"
+    )
 
 
 def _difference(connection: duckdb.DuckDBPyConnection, destination: str, operation: Operation) -> Difference:

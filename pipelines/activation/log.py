@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import duckdb
 import sqlalchemy as sa
 
-from pipelines.activation.outbox import read_chunks
+from pipelines.activation.exchange import create, insert, read_chunks
 from pipelines.activation.tables import deliveries
 
-ACTIVATION_LOG = pa.schema(
-    [
-        ("delivery_id", pa.string()),
-        ("destination", pa.string()),
-        ("operation", pa.string()),
-        ("customer_id", pa.string()),
-        ("subject", pa.string()),
-        ("decided_at", pa.timestamp("us")),
-        ("state", pa.string()),
-        ("reason", pa.string()),
-        ("attempts", pa.int64()),
-        ("idempotency_key", pa.string()),
-        ("campaign_id", pa.string()),
-        ("wave", pa.string()),
-        ("decided_on", pa.date32()),
-        ("valid_to", pa.date32()),
-    ]
-)
-"""Instants are UTC; decided_on is the as-of date of the snapshot that led to the decision. What differs from one run
-on the same data to the next (attempt times, snapshot ids) stays in the state database."""
+ACTIVATION_LOG = {
+    "delivery_id": "VARCHAR",
+    "destination": "VARCHAR",
+    "operation": "VARCHAR",
+    "customer_id": "VARCHAR",
+    "subject": "VARCHAR",
+    "decided_at": "TIMESTAMP",
+    "state": "VARCHAR",
+    "reason": "VARCHAR",
+    "attempts": "BIGINT",
+    "idempotency_key": "VARCHAR",
+    "campaign_id": "VARCHAR",
+    "wave": "VARCHAR",
+    "decided_on": "DATE",
+    "valid_to": "DATE",
+    "next_attempt_at": "TIMESTAMP",
+    "settled_at": "TIMESTAMP",
+}
+"""Instants are UTC; decided_on is the as-of date of the snapshot that led to the decision; next_attempt_at is empty
+unless the delivery waits, settled_at until it has ended."""
 
 
-def activation_log(engine: sa.Engine) -> pa.Table:
-    """`marts.activation_log`: one row per delivery_id, in the columns of ACTIVATION_LOG."""
-    chunks = list(read_chunks(engine, ACTIVATION_LOG, deliveries))
-    return pa.concat_tables(chunks) if chunks else ACTIVATION_LOG.empty_table()
+def activation_log(engine: sa.Engine) -> Callable[[duckdb.DuckDBPyConnection, str], None]:
+    """`marts.activation_log`: makes the table of that name, one row per delivery_id, columns of ACTIVATION_LOG."""
+
+    def load(connection: duckdb.DuckDBPyConnection, table: str) -> None:
+        create(connection, table, ACTIVATION_LOG, kind="TABLE")
+        insert(connection, table, ACTIVATION_LOG, read_chunks(engine, ACTIVATION_LOG, deliveries))
+
+    return load
+
+
+def log_rows(engine: sa.Engine) -> Iterator[dict[str, Any]]:
+    """The same rows as mappings."""
+    for chunk in read_chunks(engine, ACTIVATION_LOG, deliveries):
+        for row in chunk:
+            yield dict(zip(ACTIVATION_LOG, row, strict=False))

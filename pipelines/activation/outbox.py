@@ -12,14 +12,13 @@ held_out, suppressed and capped are decisions not to send; they are final at onc
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import duckdb
-import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -27,13 +26,21 @@ from pipelines.activation.tables import PENDING, campaign_plans, deliveries, des
 from pipelines.destinations.protocol import Operation
 
 _CHUNK = 20_000
+
+Row = dict[str, Any]
+"""What planning hands over: the columns of `deliveries` that it decides, with `payload` (null where nothing is to be
+sent) and `content` (what the destination holds afterwards, where the next difference needs it)."""
+
 _PLACE = ("destination", "operation", "address", "customer_id")
 _NOTED = ("version", "fingerprint", "content")
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A delivery taken for sending (or for reading back). `attempts` counts this one."""
+    """A delivery taken for sending (or for reading back).
+
+    attempts: counts this one. reason: why it is not settled yet. is_doubted: an earlier attempt ended in doubt.
+    """
 
     delivery_id: str
     key: str
@@ -47,13 +54,16 @@ class Claim:
     attempts: int
     decided_on: Any
     payload: str | None
+    reason: str | None = None
+    is_doubted: bool = False
 
 
 @dataclass(frozen=True)
 class Settlement:
     """What became of a claimed delivery.
 
-    give_back: the attempt provably never left, so it doesn't count.
+    give_back: the attempt provably never left, so it doesn't count. is_doubted: an effect was absent when last looked
+    up, but may appear late.
     """
 
     claim: Claim
@@ -61,28 +71,27 @@ class Settlement:
     reason: str | None = None
     next_attempt_at: datetime | None = None
     give_back: bool = False
+    is_doubted: bool = False
 
 
-def insert_planned(engine: sa.Engine, batches: Iterable[pa.RecordBatch]) -> int:
-    """Add planned deliveries, one transaction a batch; a delivery that is there already is left as it is.
+def insert_planned(engine: sa.Engine, chunks: Iterable[list[Row]]) -> None:
+    """Add planned deliveries, one transaction a chunk; a delivery that is there already is left as it is.
 
-    The order of batches and a kill between them don't matter: the next planning finds what is still missing.
+    The order of chunks and a kill between them don't matter: the next planning finds what is still missing.
     """
-    count = 0
-    for batch in batches:
-        if batch.num_rows:
-            with engine.begin() as transaction:
-                count += _insert(transaction, batch)
-    return count
+    for rows in chunks:
+        with engine.begin() as transaction:
+            _insert(transaction, rows)
 
 
-def insert_decisions(engine: sa.Engine, planned: pa.Table, plan: dict[str, Any]) -> int:
+def insert_decisions(engine: sa.Engine, chunks: Iterable[list[Row]], plan: Row) -> None:
     """Add all decisions of one planning of one campaign together with its record, in one transaction.
 
     All or nothing: budget and caps of what follows depend on them.
     """
     with engine.begin() as transaction:
-        count = sum(_insert(transaction, batch) for batch in planned.to_batches(max_chunksize=_CHUNK))
+        for rows in chunks:
+            _insert(transaction, rows)
         statement = _insert_into(engine, campaign_plans).values(plan)
         transaction.execute(
             statement.on_conflict_do_update(
@@ -94,11 +103,9 @@ def insert_decisions(engine: sa.Engine, planned: pa.Table, plan: dict[str, Any])
                 },
             )
         )
-    return count
 
 
-def _insert(transaction: sa.Connection, batch: pa.RecordBatch) -> int:
-    rows = batch.to_pylist()
+def _insert(transaction: sa.Connection, rows: list[Row]) -> None:
     bodies = [
         {name: row[name] for name in ("delivery_id", "payload", "content")}
         for row in rows
@@ -110,7 +117,6 @@ def _insert(transaction: sa.Connection, batch: pa.RecordBatch) -> int:
     transaction.execute(_insert_into(transaction.engine, deliveries).on_conflict_do_nothing(), rows)
     if bodies:
         transaction.execute(_insert_into(transaction.engine, payloads).on_conflict_do_nothing(), bodies)
-    return len(rows)
 
 
 def supersede(engine: sa.Engine, superseded: Sequence[dict[str, Any]]) -> None:
@@ -176,6 +182,8 @@ _CLAIM_COLUMNS = (
     deliveries.c.attempts,
     deliveries.c.decided_on,
     payloads.c.payload,
+    deliveries.c.reason,
+    deliveries.c.doubted_at,
 )
 
 
@@ -186,7 +194,7 @@ def claim_due(engine: sa.Engine, destination: str, operation: Operation, now: da
         if rows:
             transaction.execute(
                 deliveries.update()
-                .where(deliveries.c.delivery_id.in_([row.delivery_id for row in rows]))
+                .where(_among(engine, deliveries.c.delivery_id, [row.delivery_id for row in rows]))
                 .values(state="sent", attempts=deliveries.c.attempts + 1, next_attempt_at=None)
             )
     return [_claim(row, attempts=row.attempts + 1) for row in rows]
@@ -218,7 +226,8 @@ def _due(state: str, destination: str, operation: Operation, now: datetime) -> s
         sa.select(*_CLAIM_COLUMNS)
         .select_from(deliveries.outerjoin(payloads, payloads.c.delivery_id == deliveries.c.delivery_id))
         .where(
-            deliveries.c.state == state,
+            # Spelled out, since a partial index serves no parameter.
+            deliveries.c.state == sa.literal_column(f"'{state}'"),
             deliveries.c.destination == destination,
             deliveries.c.operation == operation.value,
             sa.or_(deliveries.c.next_attempt_at.is_(None), deliveries.c.next_attempt_at <= now),
@@ -230,28 +239,30 @@ def _due(state: str, destination: str, operation: Operation, now: datetime) -> s
 def _claim(row: Any, attempts: int) -> Claim:
     return Claim(
         row.delivery_id, row.idempotency_key, row.customer_id, row.address, row.operation, row.campaign_id, row.wave,
-        row.version, row.fingerprint, attempts, row.decided_on, row.payload,
+        row.version, row.fingerprint, attempts, row.decided_on, row.payload, row.reason, row.doubted_at is not None,
     )  # fmt: skip
 
 
-def settle(engine: sa.Engine, destination: str, settlements: Sequence[Settlement], now: datetime) -> None:
-    """Record what became of a batch, and what the destination holds now, in one transaction."""
+def settle(engine: sa.Engine, settlements: Sequence[Settlement], now: datetime) -> None:
+    """Record what became of a window, and what the destination holds now, in one transaction."""
     if not settlements:
         return
     alike: dict[tuple[Any, ...], list[str]] = defaultdict(list)
     for one in settlements:
-        alike[one.state, one.reason, one.next_attempt_at, one.give_back].append(one.claim.delivery_id)
+        doubted = one.is_doubted or one.claim.is_doubted or one.state == "unknown"
+        alike[one.state, one.reason, one.next_attempt_at, one.give_back, doubted].append(one.claim.delivery_id)
     with engine.begin() as transaction:
-        for (state, reason, next_attempt_at, give_back), delivery_ids in alike.items():
+        for (state, reason, next_attempt_at, give_back, doubted), delivery_ids in alike.items():
             transaction.execute(
                 deliveries.update()
-                .where(deliveries.c.delivery_id.in_(delivery_ids))
+                .where(_among(engine, deliveries.c.delivery_id, delivery_ids))
                 .values(
                     state=state,
                     reason=reason,
                     next_attempt_at=next_attempt_at,
                     attempts=deliveries.c.attempts - int(give_back),
                     settled_at=None if state in PENDING else now,
+                    doubted_at=now if doubted else None,
                 )
             )
         applied = [one.claim.delivery_id for one in settlements if one.state == "applied"]
@@ -273,7 +284,10 @@ def _hold(transaction: sa.Connection, delivery_ids: Sequence[str]) -> None:
             payloads.c.content,
         )
         .select_from(deliveries.outerjoin(payloads, payloads.c.delivery_id == deliveries.c.delivery_id))
-        .where(deliveries.c.delivery_id.in_(delivery_ids), deliveries.c.operation != Operation.COUPON.value)
+        .where(
+            _among(transaction.engine, deliveries.c.delivery_id, delivery_ids),
+            deliveries.c.operation != Operation.COUPON.value,
+        )
     )
     statement = _insert_into(transaction.engine, destination_state).from_select([*_PLACE, *_NOTED], carried)
     transaction.execute(
@@ -285,51 +299,15 @@ def _hold(transaction: sa.Connection, delivery_ids: Sequence[str]) -> None:
 
 
 def _drop_payloads(transaction: sa.Connection, delivery_ids: Sequence[str]) -> None:
-    transaction.execute(payloads.delete().where(payloads.c.delivery_id.in_(delivery_ids)))
+    transaction.execute(payloads.delete().where(_among(transaction.engine, payloads.c.delivery_id, delivery_ids)))
 
 
-def copy_into(
-    connection: duckdb.DuckDBPyConnection,
-    engine: sa.Engine,
-    name: str,
-    schema: pa.Schema,
-    table: sa.Table,
-    *conditions: Any,
-) -> None:
-    """Make the DuckDB temporary table `name` of the rows of a state table that meet the conditions.
-
-    Read by key range in short transactions, so that a long read never keeps other writers of the state waiting.
-    """
-    connection.register("_schema", schema.empty_table())
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM _schema")
-    connection.unregister("_schema")
-    for chunk in read_chunks(engine, schema, table, *conditions):
-        connection.register("_chunk", chunk)
-        connection.execute(f"INSERT INTO {name} SELECT * FROM _chunk")
-        connection.unregister("_chunk")
-
-
-def read_chunks(engine: sa.Engine, schema: pa.Schema, table: sa.Table, *conditions: Any) -> Iterator[pa.Table]:
-    """The rows of a state table as Arrow tables of at most some thousand rows, in the order of its key."""
-    key = list(table.primary_key.columns)
-    # The key comes along beside the columns asked for, which need not hold all of it.
-    columns = [*(table.c[name] for name in schema.names), *(column.label(f"key_{column.name}") for column in key)]
-    after: tuple[Any, ...] | None = None
-    while True:
-        statement = sa.select(*columns).where(*conditions).order_by(*key).limit(_CHUNK)
-        if after is not None:
-            statement = statement.where(sa.tuple_(*key) > sa.tuple_(*map(sa.literal, after)))
-        with engine.begin() as transaction:
-            rows = transaction.execute(statement).all()
-        if rows:
-            arrays = [
-                pa.array(values, type=field.type)
-                for values, field in zip(zip(*rows, strict=True), schema, strict=False)
-            ]
-            yield pa.Table.from_arrays(arrays, schema=schema)
-        if len(rows) < _CHUNK:
-            return
-        after = tuple(rows[-1][len(schema) :])
+def _among(engine: sa.Engine, column: sa.Column[str], ids: Sequence[str]) -> sa.ColumnElement[bool]:
+    """`column IN (ids)` with one parameter: thousands of them would be compiled anew for every window."""
+    if engine.dialect.name == "postgresql":
+        return column == sa.func.any(sa.literal(list(ids), postgresql.ARRAY(sa.String)))
+    listed = sa.func.json_each(json.dumps(list(ids))).table_valued("value")
+    return column.in_(sa.select(listed.c.value))
 
 
 def _insert_into(engine: sa.Engine, table: sa.Table) -> Any:

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any, ClassVar
 
 import duckdb
 import sqlalchemy as sa
 
 from pipelines.activation import outbox
+from pipelines.activation.apart import inline
 from pipelines.activation.audience_data import (
     Published,
     prepare_addresses,
@@ -26,10 +28,14 @@ from pipelines.activation.campaigns import Campaign, CampaignFile, load_campaign
 from pipelines.activation.coupons import home_secret
 from pipelines.activation.decisions import CampaignDecision, decide, find_withheld
 from pipelines.activation.differences import Difference, plan_differences
+from pipelines.activation.dispatch import Brake
+from pipelines.activation.exchange import fetch_chunks, read_chunks
+from pipelines.activation.plans import PLAN_COLUMNS, PlanHead, RecordsDigest, Sink, read_plan, write_plan
 from pipelines.activation.sending import Sent, deliver, recover
+from pipelines.activation.tables import PENDING, deliveries
 from pipelines.destinations.protocol import Operation
 from pipelines.destinations.registry import Configured, load_destinations
-from pipelines.errors import TransientError
+from pipelines.errors import PermanentError, TransientError
 from pipelines.settings import Settings
 from pipelines.warehouse import current_snapshot, open_snapshot
 
@@ -55,8 +61,10 @@ class PushReport:
 
     @property
     def failures(self) -> list[str]:
-        """Why a destination was given up in this push; empty if every destination answered."""
-        return [f"{sent.destination}: {sent.stopped}" for sent in self.sent if sent.stopped]
+        """What was stopped by a guard, and why a destination was given up; empty if all went out."""
+        return [difference.stopped for difference in self.differences if difference.stopped] + [
+            f"{sent.destination}: {sent.stopped}" for sent in self.sent if sent.stopped
+        ]
 
     columns: ClassVar[tuple[str, ...]] = (
         "destination", "operation", "campaign_id", "wave", "audience", "creates", "updates", "deletes", "held_out",
@@ -112,6 +120,8 @@ class PushReport:
                 f"{difference.updates} updates, {difference.deletes} deletes"
             )
             lines.extend(f"    {sample}" for sample in difference.samples)
+            if difference.stopped:
+                lines.append(f"    stopped: {difference.stopped}")
         for decision in self.campaigns:
             states = ", ".join(f"{count} {state}" for state, count in decision.states.items()) or "nobody new"
             lines.append(
@@ -138,10 +148,13 @@ def push(
     secret: bytes | None = None,
     destination: str | None = None,
     dry_run: bool = False,
+    plan: Path | None = None,
+    allow_deletes: bool = False,
     progress: Progress | None = None,
     as_of: date | None = None,
     clock: Callable[[], datetime] | None = None,
     sleep: Callable[[float], None] = time.sleep,
+    plan_in: Callable[[Callable[[], PushReport]], PushReport] = inline,
 ) -> PushReport:
     """Bring the destinations to what the published snapshot says.
 
@@ -149,34 +162,90 @@ def push(
     as_of: the snapshot's own unless given.
     destination: push to that one alone; a campaign is decided if it names it.
     dry_run: plan and write nothing, neither outside nor into the state.
+    plan: with dry_run, the file to write what would be sent into; without, the plan to send, exactly as it is.
+    allow_deletes: delete more than the destinations' guards allow.
+    plan_in: runs the planning, perhaps in a process of its own.
 
-    Raises ConfigurationError (unknown destination, faulty campaigns.yml), PermanentError (nothing published),
-    TransientError (another push is running). A destination that fails raises nothing: see `PushReport.failures`.
+    Raises ConfigurationError (unknown destination, faulty campaigns.yml), PermanentError (nothing published; the plan
+    was edited, or the snapshot, the state or the configuration has changed since it was made), TransientError (another
+    push is running). A destination that fails raises nothing: see `PushReport.failures`.
     """
     now = clock or _utc_now
     tell = progress or _silent
+    if secret is None:
+        secret = home_secret(settings)
+    head, proof = None, None
+    if plan and not dry_run:
+        head, proof = read_plan(plan, secret)
+        if destination not in (None, head.destination):
+            raise PermanentError(f"{plan} is a plan for {head.destination or 'all destinations'}, not {destination}.")
+        destination, allow_deletes = head.destination, head.allow_deletes
     every = load_destinations(settings)
     chosen = load_destinations(settings, only=destination)
     campaigns = load_campaigns(settings, set(every))
-    if secret is None:
-        secret = home_secret(settings)
-    with _one_push(settings, dry_run):
-        if not dry_run:
-            for configured in chosen.values():
-                recover(engine, configured.destination, now())
+    brakes = {name: Brake() for name in chosen}
+
+    def look_back() -> None:
+        for name, configured in chosen.items():
+            recover(engine, configured.destination, now, brakes[name])
+
+    def make_report() -> PushReport:
         snapshot_id = current_snapshot(settings).stem
         with open_snapshot(settings) as connection:
             published = read_published(connection, snapshot_id, as_of)
-            report = PushReport(snapshot_id, published.as_of, dry_run)
-            plan = _Planning(connection, engine, published, report, now(), write=not dry_run, tell=tell)
             prepare_persons(connection, published)
-            plan.differences(chosen)
-            plan.campaigns(every, set(chosen), campaigns, secret)
+
+            def make_plan(write: bool, sink: Sink | None = None) -> PushReport:
+                report = PushReport(snapshot_id, published.as_of, dry_run)
+                planning = _Planning(
+                    connection, engine, published, report, now(), write=write, tell=tell, allow_deletes=allow_deletes,
+                    sink=sink,
+                )  # fmt: skip
+                planning.differences(chosen)
+                planning.campaigns(every, set(chosen), campaigns, secret)
+                planning.waiting(set(chosen))
+                return report
+
+            if plan and dry_run:
+                with write_plan(plan, secret) as write:
+                    write(PlanHead(snapshot_id, published.as_of.isoformat(), destination, allow_deletes))
+                    report = make_plan(write=False, sink=write)
+                    if report.failures:
+                        raise PermanentError(f"No plan was written: {'; '.join(report.failures)}")
+            else:
+                if plan and head and proof:
+                    records = RecordsDigest()
+                    make_plan(write=False, sink=records.take)
+                    _check_unchanged(plan, head, proof, snapshot_id, records.value())
+                report = make_plan(write=not dry_run)
+        return report
+
+    with _one_push(settings, dry_run):
+        if not dry_run and not plan:
+            look_back()
+        report = plan_in(make_report)
+        if proof:
+            look_back()
         if not dry_run:
-            for configured in chosen.values():
-                tell(f"sending to {configured.destination.name}")
-                report.sent.append(deliver(engine, configured.destination, now, sleep, tell))
+            for name, configured in chosen.items():
+                tell(f"sending to {name}")
+                report.sent.append(
+                    deliver(
+                        engine, configured.destination, now, sleep, tell,
+                        concurrency=configured.settings.concurrency, brake=brakes[name],
+                    )
+                )  # fmt: skip
     return report
+
+
+def _check_unchanged(plan: Path, head: PlanHead, proof: str, snapshot_id: str, records: str) -> None:
+    if head.snapshot_id != snapshot_id:
+        what = f"rests on snapshot {head.snapshot_id}, and {snapshot_id} is published now"
+    elif proof != records:
+        what = "no longer fits what the destinations hold, what waits for them, or the configuration"
+    else:
+        return
+    raise PermanentError(f"{plan} {what}; nothing was sent. Make a new plan with `push --dry-run --plan FILE`.")
 
 
 @dataclass
@@ -188,6 +257,10 @@ class _Planning:
     now: datetime
     write: bool
     tell: Progress
+    allow_deletes: bool = False
+    sink: Sink | None = None
+    ended: set[str] = field(default_factory=set)
+    """Waiting deliveries that this planning ends."""
 
     def differences(self, destinations: dict[str, Configured]) -> None:
         for name, configured in destinations.items():
@@ -197,8 +270,8 @@ class _Planning:
                     continue
                 self.tell(f"comparing {operation} of {name}")
                 difference = plan_differences(
-                    self.connection, self.engine, self.published, name, operation, configured.settings.tags,
-                    self.now, self.write,
+                    self.connection, self.engine, self.published, name, operation, configured.settings,
+                    self.now, self.write, allow_deletes=self.allow_deletes, sink=self.sink, ended=self.ended,
                 )  # fmt: skip
                 if difference is None:
                     self.report.notes.append(f"{name}: no {operation} in this snapshot, so what is there stays.")
@@ -209,6 +282,7 @@ class _Planning:
         prepare_coupon_history(self.connection, self.engine, self.published)
         withheld = find_withheld(self.connection, self.published.as_of)
         self.report.withheld = len(withheld)
+        self.ended.update(row["delivery_id"] for row in withheld)
         if self.write:
             outbox.withhold(self.engine, withheld)
         for campaign_id, campaign in file.campaigns.items():
@@ -221,7 +295,16 @@ class _Planning:
                 self.report.notes.append(f"campaign {campaign_id}: not running on {self.published.as_of}.")
                 continue
             self.tell(f"deciding campaign {campaign_id}")
-            self._decide(campaign_id, campaign, {name: every[name] for name in able}, file, secret)
+            self._decide(campaign_id, campaign, {name: every[name] for name in able}, file, secret, chosen)
+
+    def waiting(self, chosen: set[str]) -> None:
+        """Show what waits from earlier pushes, and will go out with this one once it is due."""
+        if not self.sink:
+            return
+        conditions = (deliveries.c.state.in_(PENDING), deliveries.c.destination.in_(chosen))
+        for chunk in read_chunks(self.engine, PLAN_COLUMNS, deliveries, *conditions):
+            rows = [dict(zip(PLAN_COLUMNS, row, strict=False)) for row in chunk]
+            self.sink([{**row, "kind": "retry"} for row in rows if row["delivery_id"] not in self.ended])
 
     def _decide(
         self,
@@ -230,16 +313,20 @@ class _Planning:
         destinations: dict[str, Configured],
         file: CampaignFile,
         secret: bytes,
+        chosen: set[str],
     ) -> None:
         self._campaign_addresses(destinations)
-        decision, planned = decide(
+        decision = decide(
             self.connection, self.published, campaign_id, campaign, sorted(destinations), file.caps, secret, self.now
         )
         self.report.campaigns.append(decision)
+        if self.sink:
+            for chunk in fetch_chunks(self.connection, "SELECT * FROM newly_planned WHERE state = 'planned'"):
+                self.sink([{**row, "kind": "create"} for row in chunk if row["destination"] in chosen])
         if self.write:
             outbox.insert_decisions(
                 self.engine,
-                planned,
+                fetch_chunks(self.connection, "SELECT * FROM newly_planned ORDER BY delivery_id"),
                 {
                     "campaign_id": campaign_id,
                     "wave": decision.wave,

@@ -1,12 +1,11 @@
 """The tables of activation in the state database.
 
-Belongs here: their columns, the states a delivery can be in, and the shape in which planning hands deliveries over.
+Belongs here: their columns, the states a delivery can be in.
 Does not belong here: any transaction on them (outbox).
 """
 
 from __future__ import annotations
 
-import pyarrow as pa
 import sqlalchemy as sa
 
 from pipelines.state import metadata
@@ -41,8 +40,24 @@ deliveries = sa.Table(
     sa.Column("campaign_kind", sa.String(64)),
     sa.Column("liability_cents", sa.BigInteger, nullable=False, default=0),
     sa.Column("valid_to", sa.Date),
-    sa.Index("deliveries_due", "state", "destination", "operation", "delivery_id"),
-    sa.Index("deliveries_of_campaign", "campaign_id", "wave"),
+    sa.Column("doubted_at", sa.DateTime),
+    sa.Index(
+        "deliveries_waiting",
+        "destination",
+        "operation",
+        "state",
+        "delivery_id",
+        sqlite_where=sa.text("state IN ('planned', 'sent', 'unknown')"),
+        postgresql_where=sa.text("state IN ('planned', 'sent', 'unknown')"),
+    ),
+    sa.Index(
+        "deliveries_of_campaigns",
+        "campaign_id",
+        "wave",
+        sqlite_where=sa.text("campaign_id IS NOT NULL"),
+        postgresql_where=sa.text("campaign_id IS NOT NULL"),
+    ),
+    sqlite_with_rowid=False,
 )
 
 payloads = sa.Table(
@@ -51,6 +66,7 @@ payloads = sa.Table(
     sa.Column("delivery_id", sa.String(32), primary_key=True),
     sa.Column("payload", sa.Text, nullable=False),
     sa.Column("content", sa.Text),
+    sqlite_with_rowid=False,
     comment="What is still to be sent; dropped once applied, so that the log stays slim.",
 )
 
@@ -64,6 +80,7 @@ destination_state = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("fingerprint", sa.String(64), nullable=False),
     sa.Column("content", sa.Text),
+    sqlite_with_rowid=False,
     comment="What a destination holds of ours per address (a member id of its channel, or our customer id); "
     "an empty fingerprint: nothing (any more).",
 )
@@ -81,31 +98,3 @@ campaign_plans = sa.Table(
     sa.Column("planned_at", sa.DateTime, nullable=False),
     comment="How many persons each planning found in the audience, and how many it newly decided.",
 )
-
-PLANNED_COLUMNS = pa.schema(
-    [
-        ("delivery_id", pa.string()),
-        ("idempotency_key", pa.string()),
-        ("destination", pa.string()),
-        ("operation", pa.string()),
-        ("customer_id", pa.string()),
-        ("address", pa.string()),
-        ("campaign_id", pa.string()),
-        ("wave", pa.string()),
-        ("version", pa.int64()),
-        ("fingerprint", pa.string()),
-        ("subject", pa.string()),
-        ("state", pa.string()),
-        ("reason", pa.string()),
-        ("decided_on", pa.date32()),
-        ("decided_at", pa.timestamp("us")),
-        ("snapshot_id", pa.string()),
-        ("campaign_kind", pa.string()),
-        ("liability_cents", pa.int64()),
-        ("valid_to", pa.date32()),
-        ("payload", pa.string()),
-        ("content", pa.string()),
-    ]
-)
-"""What planning hands over. payload: null where nothing is to be sent. content: what the destination holds afterwards,
-where the next difference needs it (tags)."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from pipelines.assets.connectors import platforms_answered, pulls_are_fresh
 from pipelines.assets.platform import Platform
 from pipelines.feeds.contract import FEEDS
 from pipelines.feeds.freshness import stale_feeds
@@ -74,6 +75,8 @@ def audience_equals_outcomes(platform: dg.ResourceParam[Platform]) -> dg.AssetCh
 
 
 CHECKS = [
+    platforms_answered,
+    pulls_are_fresh,
     batches_reconcile,
     feeds_are_fresh,
     marts_keep_their_contract,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import dagster as dg
 
+from pipelines.assets.connectors import PULLED
 from pipelines.assets.platform import WAREHOUSE_POOL, Platform, RunOptions
 from pipelines.feeds.contract import FEEDS
 from pipelines.feeds.load import load_landing
@@ -16,6 +17,7 @@ from pipelines.runs import RowCounts, record_rows, start_run
         dg.AssetSpec(
             ["raw", feed.name],
             group_name="landing",
+            deps=[PULLED],
             description=f"Accepted rows of the feed {feed.name}: every version, identifiers as keyed tokens. "
             f"One row per version of ({', '.join(('channel', *feed.key))}).",
             kinds={"parquet"},

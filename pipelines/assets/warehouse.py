@@ -13,7 +13,7 @@ from pipelines.warehouse import open_warehouse
 OPS_TABLES = ("batches", "quarantine", "drift")
 RAW_KEYS = [dg.AssetKey(["raw", name]) for name in FEEDS]
 REFERENCE_KEYS = [dg.AssetKey(["reference", name]) for name in reference.TABLES]
-OPS_KEYS = [dg.AssetKey(["ops", name]) for name in (*OPS_TABLES, "runs")]
+OPS_KEYS = [dg.AssetKey(["ops", name]) for name in (*OPS_TABLES, "runs", "coupons_issued")]
 IDENTITY_KEYS = [dg.AssetKey(["identity", name]) for name in identity.PUBLISHED_TABLES]
 
 
@@ -29,7 +29,7 @@ def _specs(keys: Sequence[dg.AssetKey], group: str, deps: Sequence[dg.AssetKey])
 def prepare(
     context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform], options: RunOptions
 ) -> Iterator[dg.MaterializeResult]:
-    """Views over the raw lake, configuration, and the records of batches, runs, quarantine and drift."""
+    """Views over the raw lake, configuration, and the records of what ran, came in and went out."""
     with platform.step():
         as_of = platform.as_of(options.as_of)
         prepare_warehouse(platform.settings, platform.channels, platform.engine, as_of)

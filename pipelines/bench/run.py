@@ -14,6 +14,7 @@ import duckdb
 
 from pipelines.bench.cases import CASES
 from pipelines.bench.fixed_cost import fixed_costs
+from pipelines.bench.push import measure_push
 from pipelines.bench.rounds import compare, prepare
 from pipelines.bench.timing import Resources, write_resources
 from pipelines.errors import ConfigurationError
@@ -42,7 +43,8 @@ def run_bench(
 
     Nothing of the home is read or changed: the work lies in a folder beneath its tmp folder.
     Returns machine (what ran it), steps (by case: question, good, ratio and its extremes over the rounds, median
-    seconds and peak MiB of both sides, outcome both agree on) and fixed_costs (by name: seconds, peak_mib).
+    seconds and peak MiB of both sides, outcome both agree on), push (see `measure_push`) and fixed_costs (by name:
+    seconds, peak_mib).
     Raises ConfigurationError if the disk is too full, PermanentError if a measurement fails or its two sides disagree.
     """
     show = progress or ignore_progress
@@ -64,7 +66,8 @@ def run_bench(
         place = work / "fixed"
         place.mkdir()
         costs = fixed_costs(place, min(rounds, ROUNDS_WHEN_LARGE), show)
-    return {"orders": orders, "machine": _machine(settings), "steps": steps, "fixed_costs": costs}
+        push = measure_push(work, show)
+    return {"orders": orders, "machine": _machine(settings), "steps": steps, "push": push, "fixed_costs": costs}
 
 
 def _remove_abandoned(settings: Settings) -> None:

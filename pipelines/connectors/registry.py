@@ -6,11 +6,15 @@ which settings a platform knows (its own file says). A new platform is one file 
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from pipelines.channels import Channels
+from pipelines.connectors import odoo, shopify, vendure, wechat, woocommerce, youzan
 from pipelines.connectors.options import read_secrets
 from pipelines.connectors.protocol import Connector, Options
 from pipelines.errors import ConfigurationError
@@ -22,7 +26,20 @@ FILES = "files"
 PULL_SETTINGS = frozenset({"since"})
 """Settings of a channel that belong to the pull itself, so that no platform needs to know them."""
 
-KINDS: dict[str, Callable[[Options], Connector]] = {}
+_IDENTIFYING = ("url", "database", "channel_token", "client_id", "grant_id", "app_id")
+"""Settings that say which shop on which server; none of them is a secret."""
+
+SERVE_SECRETS = frozenset({"lookup_key_env"})
+"""Secrets of a channel that belong to `omnilake serve`: neither a platform nor a pull asks for them."""
+
+KINDS: dict[str, Callable[[Options], Connector]] = {
+    "odoo": odoo.connect,
+    "shopify": shopify.connect,
+    "vendure": vendure.connect,
+    "wechat": wechat.connect,
+    "woocommerce": woocommerce.connect,
+    "youzan": youzan.connect,
+}
 
 
 def load_connectors(
@@ -32,11 +49,39 @@ def load_connectors(
 
     Raises ConfigurationError naming the channel, the setting and the remedy.
     """
-    return {
-        channel.id: connector_of(channels, channel.id, environ)
-        for channel in channels.channels.values()
-        if channel.connector != FILES
-    }
+    connectors = {}
+    for channel in channels.channels.values():
+        if channel.connector != FILES:
+            connectors[channel.id] = connector_of(channels, channel.id, environ)
+            first_since(channels, channel.id)
+    return connectors
+
+
+def first_since(channels: Channels, channel: str) -> datetime | None:
+    """Where the channel's first pull begins, UTC; None: with everything there is.
+
+    A date is that day's beginning, and a time without an offset is local, in the channel's time zone. Raises
+    ConfigurationError if `since` is neither.
+    """
+    entry = channels.channels[channel]
+    given = entry.settings.get("since")
+    if given is None:
+        return None
+    try:
+        at = datetime.fromisoformat(str(given))
+        local = at if at.tzinfo else at.replace(tzinfo=ZoneInfo(entry.timezone))
+        return local.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ConfigurationError(
+            f"{channels.path}: channel {channel!r} has since {given!r}; write a date such as 2026-01-01."
+        ) from None
+
+
+def server_of(channels: Channels, channel: str) -> str:
+    """A digest of which server the channel's records come from; how far it was read says nothing of another one."""
+    entry = channels.channels[channel]
+    named = [entry.connector, *(str(entry.settings.get(name, "")) for name in _IDENTIFYING)]
+    return hashlib.sha256("\n".join(named).encode()).hexdigest()
 
 
 def connector_of(channels: Channels, channel: str, environ: Mapping[str, str] | None = None) -> Connector:
@@ -61,5 +106,6 @@ def channel_options(channels: Channels, channel: str, environ: Mapping[str, str]
     }
     if isinstance(settings.get("ca_file"), str):
         settings["ca_file"] = str(channels.path.parent / Path(settings["ca_file"]).expanduser())
+    secrets = {name: value for name, value in entry.settings.items() if name not in SERVE_SECRETS}
     where = f"{channels.path}: channel {channel!r}"
-    return Options(channel, settings, read_secrets(where, entry.settings, os.environ if environ is None else environ))
+    return Options(channel, settings, read_secrets(where, secrets, os.environ if environ is None else environ))

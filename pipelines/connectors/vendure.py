@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,7 +25,9 @@ from pipelines.connectors.protocol import (
     Page,
     WebhookEvent,
 )
-from pipelines.connectors.vendure_api import LARGEST_PAGE, Node, VendureApi, api_time, instant, open_api
+from pipelines.connectors.vendure_api import LARGEST_PAGE, Node, VendureApi, api_time, instant, is_id, open_api
+from pipelines.connectors.vendure_documents import Listing
+from pipelines.connectors.vendure_lists import read_list
 from pipelines.connectors.vendure_rows import (
     Row,
     coupon_row,
@@ -35,6 +38,7 @@ from pipelines.connectors.vendure_rows import (
     variant_rows,
 )
 from pipelines.connectors.vendure_walk import Walk
+from pipelines.errors import ConfigurationError
 from pipelines.http import quick_calls
 
 _ORDERS_A_PAGE = 100
@@ -51,27 +55,42 @@ def connect(options: Options) -> VendureConnector:
     """The connector of a channel. Raises ConfigurationError naming the channel, the setting and the remedy.
 
     Settings beside those of `open_api`: stores (mapping of stock location id to store id), lookback_days (how long an
-    order is watched for what moves none of its times), webhook_secret_env.
+    order is watched for what moves none of its times), consent_field (boolean custom field of the customer: may be sent
+    advertisements), webhook_secret_env.
     """
     read = SettingsReader(options)
     api = open_api(read)
     stores = {str(location): str(store) for location, store in read.mapping("stores").items()}
     lookback = timedelta(days=read.whole("lookback_days", 60, most=3650))
+    consent_field = read.text("consent_field", None)
     secret = read.secret("webhook_secret", None)
     read.end()
-    return VendureConnector(options.channel, api, stores, lookback, secret)
+    if consent_field is not None and not re.fullmatch(r"[A-Za-z]\w*", consent_field):
+        raise ConfigurationError(
+            f"channels.yml: channel {options.channel!r} has an unusable consent_field; give the name of a boolean "
+            "custom field of the customer."
+        )
+    return VendureConnector(options.channel, api, stores, lookback, consent_field, secret)
 
 
 class VendureConnector:
     """One Vendure channel. See `pipelines.connectors.protocol.Connector`."""
 
     def __init__(
-        self, channel: str, api: VendureApi, stores: Mapping[str, str], lookback: timedelta, webhook_secret: str | None
+        self,
+        channel: str,
+        api: VendureApi,
+        stores: Mapping[str, str],
+        lookback: timedelta,
+        consent_field: str | None,
+        webhook_secret: str | None,
     ) -> None:
         self.channel = channel
         self._api = api
         self._stores = stores
         self._lookback = lookback
+        self._consent_field = consent_field
+        self._customers = documents.customers(consent_field)
         self._webhook_secret = webhook_secret
 
     def capabilities(self) -> Capabilities:
@@ -96,7 +115,7 @@ class VendureConnector:
         match feed:
             case "members":
                 walk = Walk("updatedAt", since, until, LARGEST_PAGE, {})
-                yield from self._pages(walk, documents.CUSTOMERS, self._members, state)
+                yield from self._pages(walk, self._customers, self._members, state)
             case "orders":
                 yield from self._orders(since, until, state)
             case "products":
@@ -147,7 +166,7 @@ class VendureConnector:
         since = max(since, _ALL_TIME[0])
         before = {"orderPlacedAt": {"before": api_time(since)}}
         earlier = since - min(self._lookback, since - _ALL_TIME[0])
-        passes: list[tuple[str, Walk, str, Callable[[Sequence[Node]], Rows]]] = [
+        passes: list[tuple[str, Walk, Listing, Callable[[Sequence[Node]], Rows]]] = [
             ("placed", Walk("orderPlacedAt", since, until, _ORDERS_A_PAGE, {}), documents.ORDERS, self._order_rows),
             ("changed", Walk("updatedAt", since, until, _ORDERS_A_PAGE, before), documents.ORDERS, self._order_rows),
             ("moved", Walk("orderPlacedAt", earlier, since, _MOMENTS_A_PAGE, {}), documents.ORDER_MOMENTS,
@@ -156,9 +175,9 @@ class VendureConnector:
         start = state["pass"] if state else "placed"
         names = [name for name, *_ in passes]
         place = state["place"] if state else None
-        for name, walk, document, translate in passes[names.index(start) :]:
+        for name, walk, listing, translate in passes[names.index(start) :]:
             following = names[names.index(name) + 1] if name != names[-1] else None
-            for page in self._pages(walk, document, translate, place):
+            for page in self._pages(walk, listing, translate, place):
                 if page.state is not None:
                     yield Page(page.records, {"pass": name, "place": page.state})
                 elif following is not None:
@@ -168,36 +187,43 @@ class VendureConnector:
             place = None
 
     def _moved(self, nodes: Sequence[Node], since: datetime) -> Rows:
-        moved = [node["id"] for node in nodes if instant(node["updatedAt"]) < since <= instant(touched_at(node))]
+        moved = [
+            node["id"]
+            for node in nodes
+            if "unreadable" in node or instant(node["updatedAt"]) < since <= instant(touched_at(node))
+        ]
         return self._fetched("orders", moved)
 
     def _fetched(self, feed: str, source_ids: Sequence[str]) -> Rows:
         if feed not in _FETCHES:
             raise ValueError(f"Vendure can't fetch records of {feed!r}")
-        document, translate, size = {
-            "members": (documents.CUSTOMERS, self._members, LARGEST_PAGE),
+        listing, translate, size = {
+            "members": (self._customers, self._members, LARGEST_PAGE),
             "orders": (documents.ORDERS, self._order_rows, _ORDERS_A_PAGE),
             "products": (documents.VARIANTS, self._variants, _VARIANTS_A_PAGE),
         }[feed]
-        batches = (source_ids[start : start + size] for start in range(0, len(source_ids), size))
+        known = [source_id for source_id in source_ids if is_id(source_id)]
+        batches = (known[start : start + size] for start in range(0, len(known), size))
         return _joined(
-            translate(self._list(document, {"take": size, "filter": {"id": {"in": list(batch)}}})) for batch in batches
+            translate(
+                read_list(self._api, listing, {"take": size, "sort": {"id": "ASC"}, "filter": {"id": {"in": batch}}})
+            )
+            for batch in batches
         )
 
     def _pages(
-        self, walk: Walk, document: str, translate: Callable[[Sequence[Node]], Rows], state: Mapping[str, Any] | None
+        self, walk: Walk, listing: Listing, translate: Callable[[Sequence[Node]], Rows], state: Mapping[str, Any] | None
     ) -> Iterator[Page]:
-        for nodes, after in walk.pages(lambda options: self._list(document, options), state):
+        for nodes, after in walk.pages(lambda options: read_list(self._api, listing, options), state):
             yield Page(translate(nodes), after)
-
-    def _list(self, document: str, options: Mapping[str, Any]) -> Sequence[Node]:
-        (listing,) = self._api.query(document, options=options).values()
-        nodes: Sequence[Node] = listing["items"]
-        return nodes
 
     def _members(self, nodes: Sequence[Node]) -> Rows:
         return _joined(
-            _translated("members", lambda node: {"members": [row] if (row := member_row(node)) else []}, node)
+            _translated(
+                "members",
+                lambda node: {"members": [row] if (row := member_row(node, self._consent_field)) else []},
+                node,
+            )
             for node in nodes
         )
 
@@ -223,7 +249,10 @@ class VendureConnector:
         )
 
     def _locations(self, nodes: Sequence[Node]) -> Rows:
-        return {"stores": [store_row(node, self._stores, self.channel) for node in nodes]}
+        return _joined(
+            _translated("stores", lambda node: {"stores": [store_row(node, self._stores, self.channel)]}, node)
+            for node in nodes
+        )
 
 
 def _translated(feed: str, translate: Callable[[Node], Rows], node: Node) -> Rows:

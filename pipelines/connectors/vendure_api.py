@@ -6,10 +6,12 @@ written.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from pipelines.connectors.options import SettingsReader
@@ -20,6 +22,7 @@ Node = Mapping[str, Any]
 LARGEST_PAGE = 1000
 """The server's `adminListQueryLimit` unless it was configured otherwise."""
 
+_LARGEST_ID = 2**31 - 1
 _NO_ACCESS = {"FORBIDDEN", "UNAUTHORIZED", "UNAUTHENTICATED"}
 _BUSY = {"TOO_MANY_REQUESTS", "RATE_LIMITED", "THROTTLED"}
 _REFUSALS = {
@@ -32,6 +35,10 @@ mutation ($username: String!, $password: String!) {
   login(username: $username, password: $password, rememberMe: true) { __typename }
 }
 """
+
+
+class FieldError(DoubtfulError):
+    """The server could not resolve some field of some record, and answered none of them."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +60,19 @@ class VendureApi:
     def query(self, document: str, **variables: Any) -> Mapping[str, Any]:
         """The data of a query, which may be repeated; never partial: an answer with errors is an error."""
         body = {"query": document, "variables": variables}
-        data: Mapping[str, Any] = self._http.read("POST", self._path, json=body, check=_whole).json()["data"]
+        try:
+            data: Mapping[str, Any] = self._http.read("POST", self._path, json=body, check=_whole).json()["data"]
+        except RefusedError as error:
+            raise _explained(error) from None
         return data
 
     def change(self, document: str, **variables: Any) -> Answer:
         """One attempt at a mutation. Errors of its fields are told, not raised: their neighbours went through."""
         body = {"query": document, "variables": variables}
-        answer = self._http.effect("POST", self._path, json=body, check=_admitted).json()
+        try:
+            answer = self._http.effect("POST", self._path, json=body, check=_admitted).json()
+        except RefusedError as error:
+            raise _explained(error) from None
         return Answer(answer.get("data") or {}, _codes(answer))
 
     def money_digits(self) -> int:
@@ -73,10 +86,10 @@ class VendureApi:
 def open_api(read: SettingsReader) -> VendureApi:
     """The API that a channel's settings name. Raises ConfigurationError naming the channel, the setting and the remedy.
 
-    Settings: url, ca_file, admin_api (path, /admin-api), channel_token (of one of several Vendure channels), and
-    api_key_env, or username and password_env.
+    Settings: url, ca_file, timeout (seconds, 30), admin_api (path, /admin-api), channel_token (of one of several
+    Vendure channels), and api_key_env, or username and password_env.
     """
-    url, ca_file = read.url(), read.ca_file()
+    reach = partial(Http, read.url(), ca_file=read.ca_file(), timeout=read.whole("timeout", 30, most=600))
     path = read.text("admin_api", "/admin-api")
     channel_token = read.text("channel_token", None)
     headers = {"vendure-token": channel_token} if channel_token else {}
@@ -85,8 +98,8 @@ def open_api(read: SettingsReader) -> VendureApi:
     key = read.secret("api_key", None) if username else read.secret("api_key")
     password = read.secret("password", None) if key else read.secret("password")
     if key:
-        return VendureApi(Http(url, headers={**headers, "vendure-api-key": key}, secrets=[key], ca_file=ca_file), path)
-    door = Http(url, headers=headers, secrets=[password], ca_file=ca_file)
+        return VendureApi(reach(headers={**headers, "vendure-api-key": key}, secrets=[key]), path)
+    door = reach(secrets=[password])
 
     def login() -> Token:
         body = {"query": _LOGIN, "variables": {"username": username, "password": password}}
@@ -100,7 +113,17 @@ def open_api(read: SettingsReader) -> VendureApi:
             )
         return Token(token)
 
-    return VendureApi(Http(url, headers=headers, auth=TokenAuth(login), secrets=[password], ca_file=ca_file), path)
+    return VendureApi(reach(headers=headers, auth=TokenAuth(login), secrets=[password]), path)
+
+
+def _explained(error: RefusedError) -> RefusedError:
+    if error.status != 400:
+        return error
+    return RefusedError(
+        f"{error} Vendure answers so where a field is missing: add the custom fields of docs/platforms/vendure.md, and "
+        "use Vendure 3.7 or later.",
+        status=400,
+    )
 
 
 def _whole(reply: Reply) -> None:
@@ -110,7 +133,7 @@ def _whole(reply: Reply) -> None:
     if codes := _codes(answer):
         if set(codes) <= _REFUSALS:
             raise RefusedError(f"Vendure refused the query ({', '.join(codes)}).", code=codes[0])
-        raise DoubtfulError(f"Vendure answered with errors ({', '.join(codes)}).")
+        raise FieldError(f"Vendure answered with errors ({', '.join(sorted(set(codes)))}).")
     if not isinstance(answer.get("data"), dict) or any(value is None for value in answer["data"].values()):
         raise DoubtfulError("Vendure answered without data.")
 
@@ -148,6 +171,12 @@ def minor(amount: Decimal, digits: int) -> int:
     if value != value.to_integral_value():
         raise ValueError(f"the amount has more than {digits} decimals")
     return int(value)
+
+
+def is_id(text: str) -> bool:
+    """Whether a text can be a record's id: a keyed token, or a number beyond the database's, makes a whole query
+    fail."""
+    return bool(re.fullmatch(r"[0-9A-Za-z-]{1,64}", text)) and not (text.isdigit() and int(text) > _LARGEST_ID)
 
 
 def instant(text: str) -> datetime:

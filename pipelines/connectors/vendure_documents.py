@@ -2,6 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A list of the API: its field, the type of its options, what is asked of a record, and what every record has
+    without asking further: its times."""
+
+    field: str
+    options: str
+    selection: str
+    moments: str = "createdAt updatedAt"
+
+    @property
+    def document(self) -> str:
+        return self._document(self.selection)
+
+    @property
+    def bare(self) -> str:
+        """Ids and times alone."""
+        return self._document(f"id {self.moments}")
+
+    def _document(self, selection: str) -> str:
+        return f"query ($options: {self.options}) {{ {self.field}(options: $options) {{ items {{ {selection} }} }} }}"
+
+
 _CUSTOMER = """
     id createdAt updatedAt firstName lastName phoneNumber emailAddress
     user { id }
@@ -51,16 +77,17 @@ _VARIANT = """
 """
 
 
-def _listing(field: str, options: str, selection: str) -> str:
-    return f"query ($options: {options}) {{ {field}(options: $options) {{ items {{ {selection} }} }} }}"
+def customers(consent_field: str | None) -> Listing:
+    """Customers, with the custom field that says whether they may be sent advertisements, if there is one."""
+    custom = f"customFields {{ {consent_field} }}" if consent_field else ""
+    return Listing("customers", "CustomerListOptions", _CUSTOMER + custom)
 
 
-CUSTOMERS = _listing("customers", "CustomerListOptions", _CUSTOMER)
-ORDERS = _listing("orders", "OrderListOptions", _ORDER)
-ORDER_MOMENTS = _listing("orders", "OrderListOptions", _MOMENTS)
-PROMOTIONS = _listing("promotions", "PromotionListOptions", _PROMOTION)
-VARIANTS = _listing("productVariants", "ProductVariantListOptions", _VARIANT)
-LOCATIONS = _listing("stockLocations", "StockLocationListOptions", "id createdAt updatedAt name")
+ORDERS = Listing("orders", "OrderListOptions", _ORDER, "updatedAt orderPlacedAt")
+ORDER_MOMENTS = Listing("orders", "OrderListOptions", _MOMENTS, "updatedAt orderPlacedAt")
+PROMOTIONS = Listing("promotions", "PromotionListOptions", _PROMOTION)
+VARIANTS = Listing("productVariants", "ProductVariantListOptions", _VARIANT)
+LOCATIONS = Listing("stockLocations", "StockLocationListOptions", "id createdAt updatedAt name")
 CURRENCY = "{ activeChannel { defaultCurrencyCode } }"
 PERMISSIONS = """
 {

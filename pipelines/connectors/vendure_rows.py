@@ -30,8 +30,11 @@ _KINDS = {
 """Action code to coupon kind, the argument that holds its value, and whether that is money."""
 
 
-def member_row(customer: Node) -> Row | None:
-    """A registered customer; None for a guest, who has no user and whose identifiers stand on the order."""
+def member_row(customer: Node, consent_field: str | None = None) -> Row | None:
+    """A registered customer; None for a guest, who has no user and whose identifiers stand on the order.
+
+    consent_field: the boolean custom field that says whether they may be sent advertisements, if there is one.
+    """
     if customer["user"] is None:
         return None
     address = _home(customer.get("addresses") or [])
@@ -44,6 +47,7 @@ def member_row(customer: Node) -> Row | None:
         "name": _name(customer["firstName"], customer["lastName"]),
         "province": address.get("province") or None,
         "city": address.get("city") or None,
+        "consent_marketing": customer["customFields"][consent_field] if consent_field else None,
     }
 
 
@@ -244,7 +248,8 @@ def coupon_row(promotion: Node, currency: str, digits: int) -> Row:
 def _argument(operation: Node, name: str, digits: int) -> str | None:
     for argument in operation["args"]:
         if argument["name"] == name:
-            return major(Decimal(argument["value"]), digits) if re.fullmatch(r"\d+", argument["value"]) else None
+            is_number = re.fullmatch(r"\d+(\.\d+)?", argument["value"])
+            return major(Decimal(argument["value"]), digits) if is_number else None
     return None
 
 

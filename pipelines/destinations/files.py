@@ -78,6 +78,7 @@ class FilesDestination:
             reads_back=frozenset(Operation),
             resend_is_safe=frozenset(Operation),
             channel=channel,
+            late_effect_seconds=0.0,  # a process that died writes no more
         )
 
     def capabilities(self) -> Capabilities:

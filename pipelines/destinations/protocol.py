@@ -186,6 +186,9 @@ class Capabilities:
     resend_is_safe: operations that may be repeated blindly (setting the same tag twice is one tag). An operation that
       is in neither set is never sent again after an unknown outcome.
     channel: the channel whose member ids are its addresses; None: it takes our customer ids.
+    concurrency: calls that may be made at a time; more than 1 only where every method may be called by several threads.
+    late_effect_seconds: how long after a call was cut off its effect may still appear; what was absent before is looked
+      up again after that time, before it is sent anew.
     """
 
     operations: frozenset[Operation]
@@ -193,14 +196,17 @@ class Capabilities:
     reads_back: frozenset[Operation] = frozenset()
     resend_is_safe: frozenset[Operation] = frozenset()
     channel: str | None = None
+    concurrency: int = 1
+    late_effect_seconds: float = 10.0
 
 
 class Destination(Protocol):
     """One place that takes effects.
 
-    Every sending method takes a batch and answers one outcome per record, in any order. It raises only when it knows
-    nothing about the whole batch; the caller then treats every record of it as unknown. A record without an answer
-    counts as unknown too.
+    Every sending method takes a batch and answers one outcome per record, in any order. It raises only what holds for
+    the whole batch: the errors of `pipelines.http` mean what they say (busy, unreachable and refused: nothing happened;
+    doubtful: it may have), and of anything else every record counts as unknown. A record without an answer counts as
+    unknown too.
     """
 
     name: str

@@ -20,7 +20,7 @@ from pipelines.channels import load_channels
 from pipelines.connectors.options import read_secrets
 from pipelines.connectors.protocol import Options
 from pipelines.connectors.registry import channel_options
-from pipelines.destinations import files
+from pipelines.destinations import files, odoo, rest, shopify, vendure, wechat, woocommerce, youzan
 from pipelines.destinations.protocol import Destination, Operation
 from pipelines.errors import ConfigurationError
 from pipelines.settings import Settings
@@ -37,9 +37,18 @@ Connect = Callable[[str, Iterable[Operation], Options, str], Destination]
 """connect(name, operations, options, prefix): a destination, without a call to it. Raises ConfigurationError naming
 the setting and the remedy; a setting it doesn't know is an error too."""
 
-KINDS: dict[str, Connect] = {"files": files.connect}
+KINDS: dict[str, Connect] = {
+    "files": files.connect,
+    "odoo": odoo.connect,
+    "rest": rest.connect,
+    "shopify": shopify.connect,
+    "vendure": vendure.connect,
+    "wechat": wechat.connect,
+    "woocommerce": woocommerce.connect,
+    "youzan": youzan.connect,
+}
 
-_GENERIC = ("files",)
+_GENERIC = ("files", "rest")
 """Kinds that are no platform, so that what a channel says of its own platform is nothing to them."""
 
 _SHARED = ("kind", "operations", "tags", "channel", "prefix", "concurrency", "max_deletes_share", "max_deletes_floor")

@@ -20,6 +20,7 @@ from pipelines.feeds.contract import Feed
 from pipelines.feeds.csv_records import CsvBlock, cells_of, read_csv_blocks
 from pipelines.feeds.faults import FileFault
 from pipelines.feeds.landing import FORMATS, LandingFile
+from pipelines.feeds.outline import filled_fields
 from pipelines.feeds.parse import cell_names, parse_csv, parse_jsonl, parse_parquet
 from pipelines.feeds.text import read_blocks, string_array
 
@@ -60,6 +61,12 @@ class Chunk:
     def rows(self, first: int, end: int) -> Chunk:
         """The records from `first` up to, not including, `end`."""
         return replace(self, table=self.table.slice(first, end - first))
+
+    def without(self, positions: pa.ChunkedArray) -> Chunk:
+        """The records but those at these positions."""
+        remains = np.ones(self.table.num_rows, bool)
+        remains[positions.to_numpy()] = False
+        return replace(self, table=self.table.filter(pa.array(remains)))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -147,7 +154,15 @@ def _read_jsonl(file: LandingFile, encoding: str, file_no: int) -> Iterator[Chun
     for block in read_blocks(file.path, encoding):
         starts = block.line_starts()
         lines = np.arange(len(starts) - 1, dtype=np.int64) + block.first_line
-        yield Chunk("jsonl", None, _table(file_no, lines, {"raw": string_array(block.data, starts)}))
+        yield Chunk(
+            "jsonl",
+            None,
+            _table(
+                file_no,
+                lines,
+                {"raw": string_array(block.data, starts), "filled": pa.array(filled_fields(block.data, starts))},
+            ),
+        )
 
 
 def _read_csv(feed: Feed, file: LandingFile, encoding: str, file_no: int) -> Iterator[Chunk]:

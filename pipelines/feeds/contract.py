@@ -107,6 +107,10 @@ class Feed:
         raise KeyError(f"feed {self.name} has no column {name!r}")
 
     @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    @property
     def required(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns if column.required)
 

@@ -92,6 +92,13 @@ def token_of(keys: Keys, kind: str, value: str) -> str | None:
     return None if normal is None else keys.token(kind, normal)
 
 
+def stored_member_id(keys: Keys, member_id: str) -> str:
+    """What ingest stores for a channel's member id: itself, or its token where it is a phone number or an address."""
+    kind = _member_id_kind(member_id)
+    normal = None if kind is None else normalise(kind, member_id)
+    return member_id if kind is None or normal is None else keys.token(kind, normal)
+
+
 def install(connection: duckdb.DuckDBPyConnection, keys: Keys) -> None:
     """Define on this connection: token(kind, v), phone_normal(v), email_normal(v), contact_issue(v, normal, kind…)."""
     inner, outer = keys.hmac_blocks()
@@ -193,6 +200,21 @@ def _macros() -> list[str]:
         END
         """,
     ]
+
+
+def _member_id_kind(value: str) -> str | None:
+    """As `member_id_kind` in SQL."""
+    size = len(value.encode("utf-8", "surrogatepass"))
+    if size < 6:
+        return None
+    if "@" in value or "＠" in value:
+        return None if normalise("email", value) is None else "email"
+    if size < 11 or _is_masked(value):
+        return None
+    digits = re.sub(_SEPARATORS, "", value.translate(str.maketrans(*_FULL_WIDTH)))
+    if re.fullmatch(CN_MOBILE_PATTERN, digits):
+        return "phone"
+    return "phone" if value.startswith("+") and _phone(value) is not None else None
 
 
 def _vectorised(function: Callable[[str], str | None]) -> Callable[[pa.ChunkedArray], pa.Array]:

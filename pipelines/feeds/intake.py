@@ -10,24 +10,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines import warehouse
 from pipelines.channels import Channels
-from pipelines.feeds import identifiers, parse, validate, values
-from pipelines.feeds.chunks import Chunk, unreadable_chunk
+from pipelines.feeds import identifiers, parse, plain, validate, values
+from pipelines.feeds.chunks import Chunk, merge, unreadable_chunk
 from pipelines.feeds.contract import Feed
 from pipelines.feeds.faults import FileFault
-from pipelines.feeds.identifiers import kind_of
 from pipelines.feeds.ladder import Fault
 from pipelines.feeds.ledger import Batch, Drift, Load
-from pipelines.feeds.parts import part_path, sync
 from pipelines.feeds.quarantine import QuarantineWriter
-from pipelines.feeds.sql import literal
-from pipelines.feeds.zones import utc_of
+from pipelines.feeds.raw import RawWriter, raw_schema
+from pipelines.feeds.sealing import Sealer
 from pipelines.keys import Keys
 from pipelines.settings import Settings
 from pipelines.vault import Vault
@@ -37,6 +36,8 @@ MAX_DRIFT_NAMES = 200
 OTHER_COLUMNS = "(others)"
 MAX_UNTAKABLE_ROWS = 100
 """Beyond so many rows of a load that DuckDB can't take, it is the file that can't be read."""
+LADDER_ROWS = 20_000
+"""So many lines that are not plain are judged together: planning the ladder costs as much as judging some thousands."""
 
 _UNTAKABLE = (
     duckdb.InvalidInputException,
@@ -44,7 +45,7 @@ _UNTAKABLE = (
     duckdb.NotImplementedException,
     duckdb.OutOfRangeException,
 )
-_SAFE_NAME = r"[\p{L}_][\p{L}\p{N} _.:-]{0,63}"
+_SAFE_NAME = r"(?:[a-z]+\[\]\.)?[\p{L}_][\p{L}\p{N} _.:-]{0,63}"
 _DIGIT_RUN = r"[0-9]{6}"
 
 
@@ -54,6 +55,8 @@ def open_intake(settings: Settings, keys: Keys) -> Iterator[duckdb.DuckDBPyConne
     connection = warehouse.connect(settings)
     try:
         connection.execute("SET temp_directory = ''")
+        # Every row carries its line; keeping them in order besides costs a quarter of the time.
+        connection.execute("SET preserve_insertion_order = false")
         identifiers.install(connection, keys)
         for statement in (*parse.macros(), *values.macros()):
             connection.execute(statement)
@@ -69,9 +72,22 @@ class _Counts:
     identifiers_dropped: int = 0
 
 
+@dataclass(frozen=True)
+class Judged:
+    """Rows of a chunk, typed and judged; faults: what the `_fault` codes of the rejected mean."""
+
+    chunk: Chunk
+    accepted: pa.Table
+    rejected: pa.Table
+    faults: Sequence[Fault]
+
+
+_NONE = pa.table({"_position": pa.array([], pa.int32())})
+
+
 @dataclass
 class Intake:
-    """One load: `take` its chunks, `reject` its unreadable files, then `finish`.
+    """One load: `take` its chunks, `reject` its unreadable files, `settle`, then `finish`.
 
     files: the batches of the load by file_no, as yet without counts.
     """
@@ -83,24 +99,43 @@ class Intake:
     feed: Feed
     load_id: str
     files: Sequence[Batch]
-    raw_files: list[str] = field(default_factory=list)
     _counts: dict[int, _Counts] = field(default_factory=dict)
     _drift: dict[tuple[int, str], int] = field(default_factory=dict)
     _quarantine: QuarantineWriter | None = None
     _parts: int = 0
     _untakable: int = 0
+    _is_mostly_plain: bool = True
+    _waiting: list[Chunk] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._raw = RawWriter(self.settings.raw / self.feed.name, self.load_id, raw_schema(self.connection, self.feed))
+        channel = self.channels.channels.get(self._channel)
+        zone = channel.timezone if channel else self.channels.timezone
+        self._sealer = Sealer(self.connection, self.vault, self.feed, zone)
 
     def take(self, chunk: Chunk) -> None:
-        """Validate a chunk and write what comes of it. Raises FileFault if DuckDB can't take too many of its rows."""
-        for part, faults in self._judge(chunk):
-            accepted, quarantined = self._count()
-            if accepted:
-                self._write_raw()
-                self._seal()
-            if quarantined:
-                self._quarantine_writer().add_rows(self.connection, part.format, part.header_text, self.files, faults)
-            self._note_drift()
-            self.connection.execute("DROP TABLE taken")
+        """Validate a chunk and write what comes of it; lines that are not plain may wait for `settle`.
+
+        Raises FileFault if DuckDB can't take too many of its rows.
+        """
+        rest = chunk
+        if chunk.format == "jsonl":
+            accepted, rest = self._part_plain(chunk)
+            if accepted.num_rows:
+                self._keep(accepted)
+        if rest.table.num_rows:
+            self._waiting.append(rest)
+        if chunk.format != "jsonl" or sum(waiting.table.num_rows for waiting in self._waiting) >= LADDER_ROWS:
+            self.settle()
+
+    def settle(self) -> None:
+        """Judge what waits. Raises FileFault as `take` does."""
+        waiting, self._waiting = merge(self._waiting), []
+        for chunk in waiting:
+            for judged in self._climb(chunk):
+                self._keep(judged.accepted)
+                self._reject_rows(judged)
+                self._note_drift(judged)
 
     def retake(self, chunk: Chunk) -> list[tuple[int, int]]:
         """Validate rows that were rejected before; write those that pass and return their (file_no, line).
@@ -108,13 +143,10 @@ class Intake:
         The others stay where they are. Raises FileFault as `take` does.
         """
         passed: list[tuple[int, int]] = []
-        for _ in self._judge(chunk):
-            self.connection.execute("DELETE FROM taken WHERE _fault > 0")
-            if self._count()[0]:
-                self._write_raw()
-                self._seal()
-            passed += self.connection.execute("SELECT _file_no, _line FROM taken").fetchall()
-            self.connection.execute("DROP TABLE taken")
+        for judged in self._climb(chunk):
+            self._keep(judged.accepted)
+            lines = (judged.accepted[name].to_pylist() for name in ("_file_no", "_line"))
+            passed += list(zip(*lines, strict=True))
         return passed
 
     def reject(self, file_no: int, reason: str) -> None:
@@ -124,8 +156,9 @@ class Intake:
 
     def finish(self) -> tuple[Load, list[Batch], list[Drift]]:
         """Close the parts, durable on disk under their `.part` names, and say what they hold."""
+        self._raw.close()
         quarantine_files = [self._quarantine.close()] if self._quarantine else []
-        load = Load(self.load_id, self.feed.name, tuple(self.raw_files), tuple(quarantine_files))
+        load = Load(self.load_id, self.feed.name, tuple(self._raw.names), tuple(quarantine_files))
         counted = [
             batch.counted(counts.accepted, counts.quarantined, counts.identifiers_dropped)
             for file_no, batch in enumerate(self.files)
@@ -137,148 +170,119 @@ class Intake:
         """Remove the parts: the load does not happen."""
         if self._quarantine:
             self._quarantine.discard()
-        for name in self.raw_files:
-            part_path(self.settings.raw / self.feed.name, name).unlink(missing_ok=True)
+        self._raw.discard()
 
-    def _judge(self, chunk: Chunk) -> Iterator[tuple[Chunk, Sequence[Fault]]]:
-        """The chunk in parts, mostly one; at each of them the table `taken` holds its rows, each typed and judged.
+    def _part_plain(self, chunk: Chunk) -> tuple[pa.Table, Chunk]:
+        """The chunk's plain lines, typed and accepted, and the rest of it."""
+        layout = plain.layout_of(self.feed, chunk.table["raw"]) if self._is_mostly_plain else None
+        if layout is None:
+            return _NONE, chunk
+        positions = pa.array(np.arange(chunk.table.num_rows, dtype=np.int32))
+        query = plain.plain_rows(self.feed, layout, "chunk", self._channel, self._promoted())
+        with self._registered(chunk.table.append_column("position", positions)):
+            self.connection.execute(f"SET disabled_optimizers = '{','.join(plain.KEPT_AS_WRITTEN)}'")
+            try:
+                rows = self.connection.sql(query).to_arrow_table()
+            except _UNTAKABLE:
+                return _NONE, chunk
+            finally:
+                self.connection.execute("RESET disabled_optimizers")
+        # A load whose lines mostly are not has paid once to learn it.
+        self._is_mostly_plain = 2 * rows.num_rows >= chunk.table.num_rows
+        return self._complete(rows), chunk.without(rows["_position"])
 
-        Where DuckDB can't take a row, halving finds it, and it alone is judged as broken.
-        """
+    def _climb(self, chunk: Chunk) -> Iterator[Judged]:
+        """Judge by the ladder. Where DuckDB can't take a row, halving finds it, and it alone is judged as broken."""
         try:
-            faults = self._validate(chunk)
+            yield self._validate(chunk)
         except _UNTAKABLE as error:
             rows = chunk.table.num_rows
             self._untakable += rows == 1
             if self._untakable > MAX_UNTAKABLE_ROWS:
                 raise FileFault(f"holds values that can't be read ({type(error).__name__})") from None
             if rows > 1:
-                yield from self._judge(chunk.rows(0, rows // 2))
-                yield from self._judge(chunk.rows(rows // 2, rows))
-                return
-            faults = self._validate(unreadable_chunk(chunk, f"can't be read ({type(error).__name__})"))
-        yield chunk, faults
+                yield from self._climb(chunk.rows(0, rows // 2))
+                yield from self._climb(chunk.rows(rows // 2, rows))
+            else:
+                yield self._validate(unreadable_chunk(chunk, f"can't be read ({type(error).__name__})"))
 
-    def _validate(self, chunk: Chunk) -> Sequence[Fault]:
-        channel = self.files[0].channel
-        promoted = self.channels.promote_attributes
-        if channel in self.channels.channels:
-            promoted = tuple(dict.fromkeys((*promoted, *self.channels.channels[channel].promote_attributes)))
-        checked = validate.validation(self.feed, promoted=promoted, absent=chunk.absent(self.feed))
-        self._parts += 1
-        # Batches are what DuckDB's threads share.
-        self.connection.register("chunk", pa.Table.from_batches(chunk.table.to_batches(max_chunksize=BATCH_ROWS)))
-        self.connection.register("files", self._files_table())
-        try:
-            self._make_taken(chunk, checked.sql, exact=False)
+    def _validate(self, chunk: Chunk) -> Judged:
+        checked = validate.validation(
+            self.feed, self._channel, promoted=self._promoted(), absent=chunk.absent(self.feed)
+        )
+        with self._registered(chunk.table):
+            rows = self._judged_rows(chunk, checked.sql, exact=False)
             # Rare: a number longer than a double keeps. Then the chunk is read again with numbers as text.
-            if self.connection.execute("SELECT bool_or(_long_number) FROM taken").fetchone() == (True,):
-                self._make_taken(chunk, checked.sql, exact=True)
+            if pc.any(rows["_long_number"]).as_py():
+                rows = self._judged_rows(chunk, checked.sql, exact=True)
+        rows = self._complete(rows)
+        is_faulty = pc.greater(rows["_fault"], 0)
+        if not pc.any(is_faulty).as_py():
+            return Judged(chunk, rows, rows.slice(0, 0), checked.faults)
+        return Judged(chunk, rows.filter(pc.invert(is_faulty)), rows.filter(is_faulty), checked.faults)
+
+    def _judged_rows(self, chunk: Chunk, validation_sql: str, *, exact: bool) -> pa.Table:
+        records = chunk.parse_sql(self.feed, "chunk", exact=exact)
+        return self.connection.execute(f"WITH records AS ({records}) {validation_sql}").to_arrow_table()
+
+    @contextmanager
+    def _registered(self, lines: pa.Table) -> Iterator[None]:
+        # Batches are what DuckDB's threads share.
+        self.connection.register("chunk", pa.Table.from_batches(lines.to_batches(max_chunksize=BATCH_ROWS)))
+        try:
+            yield
         finally:
             self.connection.unregister("chunk")
-            self.connection.unregister("files")
-        return checked.faults
 
-    def _make_taken(self, chunk: Chunk, validation_sql: str, *, exact: bool) -> None:
-        records = chunk.parse_sql(self.feed, "chunk", exact=exact)
-        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE taken AS WITH records AS ({records}) {validation_sql}")
+    @property
+    def _channel(self) -> str:
+        return self.files[0].channel
+
+    def _promoted(self) -> tuple[str, ...]:
+        channel = self.channels.channels.get(self._channel)
+        own = channel.promote_attributes if channel else ()
+        return tuple(dict.fromkeys((*self.channels.promote_attributes, *own)))
+
+    def _complete(self, rows: pa.Table) -> pa.Table:
+        """The rows with what their file says of all of them."""
+        file_nos = rows["_file_no"].combine_chunks()
+        sequences = np.array([batch.batch_seq for batch in self.files], np.int64)
+        arrivals = sequences[file_nos.to_numpy()] * 2**32 + rows["_line"].to_numpy()
+        columns = {
+            "channel": pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), len(rows)), [self._channel]),
+            "_batch_id": pa.DictionaryArray.from_arrays(file_nos, [batch.batch_id for batch in self.files]),
+            "_file": pa.DictionaryArray.from_arrays(file_nos, [batch.file for batch in self.files]),
+            "_arrival": pa.array(arrivals),
+        }
+        for name, column in columns.items():
+            rows = rows.append_column(name, column)
+        return rows
+
+    def _keep(self, accepted: pa.Table) -> None:
+        """Count, write and seal accepted rows."""
+        if not accepted.num_rows:
+            return
+        self._parts += 1
+        for file_no, rows in _by_file(accepted):
+            self._of(file_no).accepted += rows
+        dropped = accepted.filter(pc.greater(accepted["_identifiers_dropped"], 0))
+        for row in dropped.group_by("_file_no").aggregate([("_identifiers_dropped", "sum")]).to_pylist():
+            self._of(row["_file_no"]).identifiers_dropped += row["_identifiers_dropped_sum"]
+        self._raw.add(accepted)
+        self._sealer.seal(accepted, self._parts)
+
+    def _reject_rows(self, judged: Judged) -> None:
+        if not judged.rejected.num_rows:
+            return
+        for file_no, rows in _by_file(judged.rejected):
+            self._of(file_no).quarantined += rows
+        chunk = judged.chunk
+        self._quarantine_writer().add_rows(
+            self.connection, chunk.format, chunk.header_text, self.files, judged.rejected, judged.faults
+        )
 
     def _of(self, file_no: int) -> _Counts:
         return self._counts.setdefault(file_no, _Counts())
-
-    def _files_table(self) -> pa.Table:
-        return pa.table(
-            {
-                "file_no": pa.array(range(len(self.files)), pa.int32()),
-                "channel": pa.array([batch.channel for batch in self.files], pa.string()),
-                "batch_id": pa.array([batch.batch_id for batch in self.files], pa.string()),
-                "batch_seq": pa.array([batch.batch_seq for batch in self.files], pa.int64()),
-                "file": pa.array([batch.file for batch in self.files], pa.string()),
-            }
-        )
-
-    def _count(self) -> tuple[int, int]:
-        """Count the chunk's rows a file; how many were accepted and quarantined in all."""
-        rows = self.connection.execute(
-            """
-            SELECT
-                _file_no,
-                count(*) FILTER (_fault = 0),
-                count(*) FILTER (_fault > 0),
-                coalesce(sum(_identifiers_dropped) FILTER (_fault = 0), 0)
-            FROM taken
-            GROUP BY _file_no
-            """
-        ).fetchall()
-        for file_no, accepted, quarantined, dropped in rows:
-            counts = self._of(file_no)
-            counts.accepted += accepted
-            counts.quarantined += quarantined
-            counts.identifiers_dropped += int(dropped)
-        return sum(row[1] for row in rows), sum(row[2] for row in rows)
-
-    def _write_raw(self) -> None:
-        folder = self.settings.raw / self.feed.name
-        folder.mkdir(parents=True, exist_ok=True)
-        name = f"{self.load_id}-{self._parts:04d}.parquet"
-        part = part_path(folder, name)
-        columns = ", ".join(f'"{column}"' for column in self.feed.raw_columns())
-        self.connection.execute(
-            f"COPY (SELECT {columns} FROM taken WHERE _fault = 0) TO {literal(str(part))} (FORMAT parquet)"
-        )
-        self.raw_files.append(name)
-        sync(part)
-
-    def _seal(self) -> None:
-        with self.vault.transaction():
-            for query in self._identity_queries():
-                self.vault.seal_identities(_rows(self.connection, query))
-            if self.feed.name == "members":
-                self.vault.seal_profiles(_rows(self.connection, self._profile_query()))
-            self.vault.seal_documents(
-                self.feed.name,
-                self._parts,
-                _rows(
-                    self.connection,
-                    """
-                    SELECT _person, _batch_id, '[' || string_agg(_document, ',' ORDER BY _arrival) || ']'
-                    FROM taken WHERE _person IS NOT NULL GROUP BY _person, _batch_id ORDER BY _person, _batch_id
-                    """,
-                ),
-            )
-
-    def _identity_queries(self) -> Iterator[str]:
-        for column in self.feed.columns:
-            plain = f"_plain_{column.name}"
-            if column.pii in ("phone", "email", "token"):
-                token, kind = next(iter(column.raw_columns())), f"'{kind_of(column)}'"
-            elif column.pii == "member_id":
-                token, kind = column.name, f"CASE WHEN contains({plain}, '@') THEN 'email' ELSE 'phone' END"
-            elif column.pii == "token_list":
-                token, kind = f"unnest({next(iter(column.raw_columns()))})", f"'{kind_of(column)}'"
-                plain = f"unnest({plain})"
-            else:
-                continue
-            source = f"SELECT {token} AS token, {kind} AS kind, {plain} AS plain FROM taken WHERE _fault = 0"
-            # In token order: neighbouring rows go to neighbouring pages of the vault.
-            yield (
-                f"SELECT token, min(kind), min(plain) FROM ({source}) "
-                "WHERE plain IS NOT NULL GROUP BY token ORDER BY token"
-            )
-
-    def _profile_query(self) -> str:
-        batch = self.files[0]
-        channel = self.channels.channels.get(batch.channel)
-        zone = channel.timezone if channel else self.channels.timezone
-        instant = (
-            f"CASE WHEN list_contains(_local_times, 'updated_at') THEN {utc_of('updated_at', zone)} ELSE updated_at END"
-        )
-        return f"""
-            SELECT channel, member_id, epoch_us({instant}), _arrival, _profile
-            FROM taken
-            WHERE _fault = 0
-            QUALIFY row_number() OVER (PARTITION BY channel, member_id ORDER BY {instant} DESC, _arrival DESC) = 1
-        """
 
     def _quarantine_writer(self) -> QuarantineWriter:
         if self._quarantine is None:
@@ -287,10 +291,14 @@ class Intake:
             )
         return self._quarantine
 
-    def _note_drift(self) -> None:
+    def _note_drift(self, judged: Judged) -> None:
         # A name that could itself be somebody's (digits, an address) is not repeated.
-        if not self.connection.execute("SELECT 1 FROM taken WHERE _unknown IS NOT NULL LIMIT 1").fetchone():
+        unknown = pa.concat_tables(
+            [rows.select(["_file_no", "_unknown", "_broken"]) for rows in (judged.accepted, judged.rejected)]
+        )
+        if unknown["_unknown"].null_count == len(unknown):
             return
+        self.connection.register("judged", unknown)
         rows = self.connection.execute(
             f"""
             SELECT
@@ -300,10 +308,11 @@ class Intake:
                     ELSE '{OTHER_COLUMNS}'
                 END AS shown,
                 count(*)
-            FROM (SELECT _file_no, unnest(_unknown) AS name FROM taken WHERE _unknown IS NOT NULL AND _broken IS NULL)
+            FROM (SELECT _file_no, unnest(_unknown) AS name FROM judged WHERE _unknown IS NOT NULL AND _broken IS NULL)
             GROUP BY ALL
             """
         ).fetchall()
+        self.connection.unregister("judged")
         for file_no, name, count in rows:
             known = sum(1 for other, _ in self._drift if other == file_no)
             shown = name if known < MAX_DRIFT_NAMES or (file_no, name) in self._drift else OTHER_COLUMNS
@@ -316,7 +325,7 @@ class Intake:
         ]
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[Any]:
-    cursor = connection.execute(query)
-    while rows := cursor.fetchmany(5_000):
-        yield from rows
+def _by_file(rows: pa.Table) -> Iterator[tuple[int, int]]:
+    """How many of the rows each file has."""
+    counts = np.bincount(rows["_file_no"].to_numpy())
+    return ((int(file_no), int(counts[file_no])) for file_no in np.flatnonzero(counts))

@@ -19,6 +19,7 @@ from pipelines.feeds import ledger
 from pipelines.feeds.chunks import GROUP_BYTES, SMALL_FILE_BYTES, Chunk, merge, read_ahead, read_chunks, unpacked_size
 from pipelines.feeds.contract import FEEDS, SHARED
 from pipelines.feeds.faults import FileFault
+from pipelines.feeds.hooks import seal_hooks
 from pipelines.feeds.intake import Intake, open_intake
 from pipelines.feeds.landing import LandingFile, list_landing
 from pipelines.feeds.ledger import Batch, Drift, SeenFile, batch_id_of
@@ -79,9 +80,11 @@ def load_landing(
 ) -> LoadReport:
     """Take every new complete file of the landing folder (of `feeds`, if given), in the order of their paths.
 
-    The folder is listed once: what appears meanwhile waits for the next run. Hold `single_writer` around it.
+    What channels have posted gets its final name first. The folder is listed once: what appears meanwhile waits for
+    the next run. Hold `single_writer` around it.
     Raises ConfigurationError before anything is taken; bad rows and bad files end in quarantine and raise nothing.
     """
+    seal_hooks(settings)
     listed = list_landing(settings, channels, feeds)
     keys = ensure_keys(settings)
     recover(settings, engine)
@@ -235,6 +238,7 @@ class _Loader:
         try:
             for chunk in self._chunks(group, intake):
                 intake.take(chunk)
+            intake.settle()
         except BaseException:
             intake.discard()
             raise

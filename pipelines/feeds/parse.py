@@ -19,7 +19,7 @@ from pipelines.feeds.sql import literal, quoted
 
 NESTED = ("id_list", "struct_list", "json")
 _EXACT_DIGITS = 14
-_NUMBER_KINDS = ("amount", "decimal", "quantity", "fx_rate", "tax_rate", "coordinate", "rating")
+NUMBER_KINDS = ("amount", "decimal", "quantity", "fx_rate", "tax_rate", "coordinate", "rating")
 _ANY_TEXT_KINDS = ("id", "text")
 
 
@@ -46,6 +46,20 @@ def macros() -> list[str]:
             ELSE FALSE
         END
         """,
+        # A field that is null says nothing, so it is no drift; the fast lane counts none either (outline.py).
+        """
+        CREATE OR REPLACE MACRO is_filled(document, field) AS coalesce(
+            CAST(json_extract(document, '/' || replace(replace(field, '~', '~0'), '/', '~1')) AS VARCHAR), 'null'
+        ) <> 'null'
+        """,
+        """
+        CREATE OR REPLACE MACRO unknown_of(keys, elements, known) AS CASE
+            WHEN len(list_filter(flatten(keys), lambda field: NOT list_contains(known, field))) > 0
+                THEN list_distinct(flatten(list_transform(elements, lambda element: list_filter(
+                    json_keys(element), lambda field: NOT list_contains(known, field) AND is_filled(element, field)
+                ))))
+        END
+        """,
         "CREATE OR REPLACE MACRO is_container(plain) AS starts_with(plain, '{') OR starts_with(plain, '[')",
         """
         CREATE OR REPLACE MACRO is_nested_json(plain) AS
@@ -63,11 +77,18 @@ def parse_jsonl(feed: Feed, source: str, *, exact: bool = False) -> str:
     With `exact` every number is read as the text that it is, at some cost.
     """
     structure = literal(json.dumps({column.name: _json_type(column) for column in feed.columns}))
-    numbers = [_digits(column) for column in feed.columns if column.kind in _NUMBER_KINDS]
+    numbers = [_digits(column) for column in feed.columns if column.kind in NUMBER_KINDS]
     numbers += [_nested_digits(column) for column in feed.columns if column.kind == "struct_list"]
     long_number = f"greatest({', '.join(numbers)}, 0) >= {_EXACT_DIGITS}" if numbers and not exact else "FALSE"
-    document = "numbers_as_text(raw)" if exact else "raw"
+    text = "numbers_as_text(document)" if exact else "document"
     columns = ",\n".join(_json_column(column) for column in feed.columns)
+    # A name that is no value of the feed's type becomes null, and null is not counted.
+    is_known = f"TRY_CAST(fields AS {_names_type(feed)}[])"
+    named = f"lambda field: TRY_CAST(field AS {_names_type(feed)}) IS NULL AND is_filled(document, field)"
+    unknown = _joined(
+        f"CASE WHEN list_count({is_known}) < len(fields) THEN list_filter(fields, {named}) END",
+        *(_nested_unknown(column, f"$.{column.name}[*]", "document") for column in _lists(feed)),
+    )
     return f"""
     SELECT
         file_no, line, raw, broken, unknown,
@@ -81,18 +102,19 @@ def parse_jsonl(feed: Feed, source: str, *, exact: bool = False) -> str:
                 WHEN fields IS NULL OR NOT starts_with(ltrim(raw, ' \t'), '{{') OR has_trailing_comma(raw)
                     THEN 'is not a JSON object on one line; check the writer'
             END AS broken,
-            -- A name that is no value of the feed's type becomes null, and null is not counted.
-            CASE WHEN list_count(TRY_CAST(fields AS {_names_type(feed)}[])) < len(fields)
-                THEN list_filter(fields, lambda field: TRY_CAST(field AS {_names_type(feed)}) IS NULL) END AS unknown
+            {unknown} AS unknown
         FROM (
             SELECT
-                file_no, line, raw,
+                file_no, line, raw, document,
                 -- After one error TRY works on, a row at a time: what is no JSON at all must not get that far.
-                TRY(json_transform(CASE WHEN json_valid(raw) THEN {document} END, {structure})) AS record,
-                TRY(json_keys(CASE WHEN json_valid(raw) THEN raw END)) AS fields
-            FROM {source}
-            -- Hardly a line needs to be trimmed to see that it is not blank.
-            WHERE CASE WHEN starts_with(raw, '{{') THEN TRUE ELSE trim(raw, ' \t\r\n') <> '' END
+                TRY(json_transform({text}, {structure})) AS record,
+                TRY(json_keys(document)) AS fields
+            FROM (
+                SELECT *, CASE WHEN json_valid(raw) THEN raw END AS document
+                FROM {source}
+                -- Hardly a line needs to be trimmed to see that it is not blank.
+                WHERE CASE WHEN starts_with(raw, '{{') THEN TRUE ELSE trim(raw, ' \t\r\n') <> '' END
+            )
         )
     )
     """
@@ -100,7 +122,8 @@ def parse_jsonl(feed: Feed, source: str, *, exact: bool = False) -> str:
 
 def parse_csv(feed: Feed, source: str, header: Sequence[str]) -> str:
     """Text records of `source` (file_no, line, raw, broken, and one text column a header name)."""
-    unknown = [name for name in header if name not in {column.name for column in feed.columns}]
+    unknown = [name for name in header if name not in feed.names]
+    cells = {column: _cell(column.name) for column in _lists(feed) if column.name in header}
     columns = ",\n".join(
         _cell_column(column, _cell(column.name)) if column.name in header else _absent_column(column)
         for column in feed.columns
@@ -108,7 +131,7 @@ def parse_csv(feed: Feed, source: str, header: Sequence[str]) -> str:
     return f"""
     SELECT
         file_no, line, raw, broken, FALSE AS long_number,
-        {_extra({name: _cell(name) for name in unknown})},
+        {_extra({name: _cell(name) for name in unknown}, cells)},
         {columns}
     FROM {source}
     """
@@ -120,9 +143,14 @@ def parse_parquet(feed: Feed, source: str, schema: pa.Schema) -> str:
     `raw` is the row as JSON of text, so that a row from quarantine can be read again without its file.
     """
     types = {field.name: field.type for field in schema}
-    unknown = {
-        name: _text(_cell(name), types[name]) for name in types if name not in {column.name for column in feed.columns}
-    }
+    unknown = {name: _text(_cell(name), types[name]) for name in types if name not in feed.names}
+    cells: dict[Column, str] = {}
+    for column in _lists(feed):
+        kind = types.get(column.name)
+        if kind is not None and _is_textual(kind):
+            cells[column] = f"CAST({_cell(column.name)} AS VARCHAR)"
+        elif kind is not None and _is_list(kind) and pa.types.is_struct(kind.value_type):
+            cells[column] = f"CAST(to_json({_cell(column.name)}) AS VARCHAR)"
     columns = ",\n".join(
         _physical_column(column, types[column.name]) if column.name in types else _absent_column(column)
         for column in feed.columns
@@ -135,7 +163,7 @@ def parse_parquet(feed: Feed, source: str, schema: pa.Schema) -> str:
     FROM (
         SELECT
             file_no, line, CAST(NULL AS VARCHAR) AS broken, FALSE AS long_number,
-            {_extra(unknown)},
+            {_extra(unknown, cells)},
             {columns}
         FROM {source}
     )
@@ -171,7 +199,8 @@ def _json_type(column: Column) -> object:
             return "VARCHAR"
 
 
-def _text_type(column: Column) -> str:
+def text_type(column: Column) -> str:
+    """DuckDB type of `text_<name>`."""
     match column.kind:
         case "id_list":
             return "VARCHAR[]"
@@ -186,7 +215,7 @@ def _digits(column: Column) -> str:
 
 
 def _nested_digits(column: Column) -> str:
-    numbers = [child for child in column.children if child.kind in _NUMBER_KINDS]
+    numbers = [child for child in column.children if child.kind in NUMBER_KINDS]
     lengths = ", ".join(f"coalesce(strlen(item.{quoted(child.name)}), 0)" for child in numbers)
     return f"coalesce(list_max(list_transform(record.{quoted(column.name)}, lambda item: greatest({lengths}, 0))), 0)"
 
@@ -225,19 +254,19 @@ def _cell_column(column: Column, cell: str) -> str:
 
 def _absent_column(column: Column) -> str:
     wrong = f", FALSE AS wrong_{column.name}" if column.kind in (*NESTED, *_ANY_TEXT_KINDS) else ""
-    return f"CAST(NULL AS {_text_type(column)}) AS text_{column.name}{wrong}"
+    return f"CAST(NULL AS {text_type(column)}) AS text_{column.name}{wrong}"
 
 
 def _physical_column(column: Column, kind: pa.DataType) -> str:
     cell = _cell(column.name)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind):
+    if _is_textual(kind):
         return _cell_column(column, f"CAST({cell} AS VARCHAR)")
     if column.kind == "json":
         value = f"CAST(to_json({cell}) AS VARCHAR)"
         return f"{value} AS text_{column.name}, NOT starts_with({value}, '{{') AS wrong_{column.name}"
     if column.kind in ("id_list", "struct_list"):
         if not _is_list(kind) or (column.kind == "struct_list") != pa.types.is_struct(kind.value_type):
-            empty = f"CAST(NULL AS {_text_type(column)})"
+            empty = f"CAST(NULL AS {text_type(column)})"
             return f"{empty} AS text_{column.name}, {cell} IS NOT NULL AS wrong_{column.name}"
         return f"{_physical_list(column, cell, kind.value_type)} AS text_{column.name}, FALSE AS wrong_{column.name}"
     value = f"unless_blank({_text(cell, kind)})"
@@ -274,6 +303,10 @@ def _text(value: str, kind: pa.DataType) -> str:
     return f"CAST({value} AS VARCHAR)"
 
 
+def _is_textual(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind)
+
+
 def _is_list(kind: pa.DataType) -> bool:
     return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
@@ -282,9 +315,37 @@ def _is_nested(kind: pa.DataType) -> bool:
     return _is_list(kind) or pa.types.is_struct(kind) or pa.types.is_map(kind)
 
 
-def _extra(unknown: dict[str, str]) -> str:
-    if not unknown:
+def _lists(feed: Feed) -> list[Column]:
+    return [column for column in feed.columns if column.kind == "struct_list"]
+
+
+def _nested_unknown(column: Column, path: str, document: str) -> str:
+    """Names of filled fields that the elements at the path have and the contract has not, like `lines[].colour`."""
+    known = ", ".join(literal(child.name) for child in column.children)
+    keys, elements = (f"{function}({document}, {literal(path)})" for function in ("json_keys", "json_extract"))
+    prefix = literal(f"{column.name}[].")
+    return f"list_transform(unknown_of({keys}, {elements}, [{known}]), lambda field: {prefix} || field)"
+
+
+def _joined(*lists: str) -> str:
+    """One list of several, each perhaps null; null if nothing is in them."""
+    return f"nullif(flatten([{', '.join(f'coalesce({names}, [])' for names in lists)}]), [])" if lists else "NULL"
+
+
+def _extra(unknown: dict[str, str], cells: dict[Column, str]) -> str:
+    """`unknown` and `extra` of a layout: its unknown columns, and cells whose elements have unknown fields."""
+    nested = {
+        column: _nested_unknown(column, "$[*]", f"CASE WHEN json_valid({cell}) THEN {cell} END")
+        for column, cell in cells.items()
+    }
+    if not unknown and not nested:
         return "CAST(NULL AS VARCHAR[]) AS unknown, CAST(NULL AS VARCHAR) AS extra"
-    names = ", ".join(literal(name) for name in unknown)
-    fields = ", ".join(f"{quoted(name)} := {value}" for name, value in unknown.items())
-    return f"[{names}] AS unknown, CAST(to_json(struct_pack({fields})) AS VARCHAR) AS extra"
+    own = f"[{', '.join(literal(name) for name in unknown)}]" if unknown else "CAST([] AS VARCHAR[])"
+    names = _joined(own, *nested.values())
+    fields = [f"{quoted(name)} := {value}" for name, value in unknown.items()]
+    fields += [
+        f"{quoted(column.name)} := CASE WHEN len({names}) > 0 THEN {cells[column]} END"
+        for column, names in nested.items()
+    ]
+    extra = f"CAST(to_json(struct_pack({', '.join(fields)})) AS VARCHAR)"
+    return f"{names} AS unknown, CASE WHEN {names} IS NOT NULL THEN {extra} END AS extra"

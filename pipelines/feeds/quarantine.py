@@ -84,14 +84,17 @@ class QuarantineWriter:
         file_format: str,
         header_text: str | None,
         files: Sequence[Batch],
+        judged: pa.Table,
         faults: Sequence[Fault],
     ) -> None:
-        """Add the rejected rows of the table `taken`."""
+        """Add the rejected rows that were judged (validate.py)."""
+        connection.register("judged", judged)
         connection.register("faults", _faults_table(faults))
         connection.register("received", _received_table(files))
         connection.execute(f"CREATE OR REPLACE TEMP TABLE rejected AS {_REJECTED}")
         connection.unregister("faults")
         connection.unregister("received")
+        connection.unregister("judged")
         blocks = connection.execute(
             """
             SELECT block, CAST(to_json(list({'raw': raw, 'value': value} ORDER BY slot)) AS VARCHAR)
@@ -163,26 +166,25 @@ def quarantine_person(load_id: str) -> str:
 
 _REJECTED = f"""
 SELECT
-    taken._batch_id || '-' || taken._line AS quarantine_id,
+    judged._batch_id || '-' || judged._line AS quarantine_id,
     received.channel,
     received.feed,
-    taken._file AS file,
-    taken._line AS line,
+    judged._file AS file,
+    judged._line AS line,
     CASE
-        WHEN taken._element IS NULL THEN faults.column_name
-        ELSE faults.column_name || '[' || taken._element || ']' || coalesce('.' || faults.child, '')
+        WHEN judged._element IS NULL THEN faults.column_name
+        ELSE faults.column_name || '[' || judged._element || ']' || coalesce('.' || faults.child, '')
     END AS column_name,
-    coalesce(taken._broken, faults.reason) AS reason,
+    coalesce(judged._broken, faults.reason) AS reason,
     received.received_at,
-    taken._batch_id AS batch_id,
-    (row_number() OVER (ORDER BY taken._arrival) - 1) // {BLOCK_ROWS} AS block,
-    (row_number() OVER (ORDER BY taken._arrival) - 1) % {BLOCK_ROWS} AS slot,
-    taken._raw AS raw,
-    taken._value AS value
-FROM taken
-INNER JOIN faults ON taken._fault = faults.code
-INNER JOIN received ON taken._file_no = received.file_no
-WHERE taken._fault > 0
+    judged._batch_id AS batch_id,
+    (row_number() OVER (ORDER BY judged._arrival) - 1) // {BLOCK_ROWS} AS block,
+    (row_number() OVER (ORDER BY judged._arrival) - 1) % {BLOCK_ROWS} AS slot,
+    judged._raw AS raw,
+    judged._value AS value
+FROM judged
+INNER JOIN faults ON judged._fault = faults.code
+INNER JOIN received ON judged._file_no = received.file_no
 """
 
 

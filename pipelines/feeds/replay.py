@@ -122,6 +122,7 @@ class _Replayer:
         try:
             for chunk in read_chunks(intake.feed, file, encoding, 0):
                 intake.take(chunk)
+            intake.settle()
         except FileFault:
             intake.discard()
             return

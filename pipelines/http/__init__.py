@@ -6,11 +6,14 @@ not belong here: a platform's endpoints, and what its bodies mean (one file a pl
 
 from pipelines.http import exact_json, waiting
 from pipelines.http.auth import Token, TokenAuth, client_credentials, in_header, in_query
+from pipelines.http.bulk import BulkHttp
 from pipelines.http.client import Http, Reply, quick_calls
+from pipelines.http.clock import watch_clock
 from pipelines.http.errors import BusyError, CredentialsError, DoubtfulError, RefusedError, UnreachableError
 from pipelines.http.rate import Rate
 
 __all__ = [
+    "BulkHttp",
     "BusyError",
     "CredentialsError",
     "DoubtfulError",
@@ -27,4 +30,5 @@ __all__ = [
     "in_query",
     "quick_calls",
     "waiting",
+    "watch_clock",
 ]

@@ -25,12 +25,13 @@ import tenacity
 from pipelines.errors import OmnilakeError
 from pipelines.http import exact_json, waiting
 from pipelines.http.auth import GENERATION, TokenAuth
+from pipelines.http.clock import note_date
 from pipelines.http.errors import BusyError, CredentialsError, DoubtfulError, RefusedError, UnreachableError
 from pipelines.http.guards import checked_headers, checked_url, is_loopback, silence_libraries, tls_context
 from pipelines.http.rate import Rate
 from pipelines.http.waiting import retry_after
 
-MAX_BODY_BYTES = 256 * 1024 * 1024
+MAX_BODY_BYTES = 128 * 1024 * 1024
 WHOLE_ANSWER = 4
 """An answer that trickles in has so many time-outs to be whole."""
 LONGEST_WAIT_SECONDS = 120.0
@@ -107,7 +108,7 @@ class Http:
         self._timeout = timeout
         self._rate = rate
         self._attempts = attempts
-        self._wait = tenacity.wait_exponential_jitter(initial=backoff, max=60 * backoff, jitter=backoff / 2)
+        self._wait = tenacity.wait_exponential(backoff, max=60 * backoff) + tenacity.wait_random(0, backoff / 2)
         self._sleep = sleep
         silence_libraries()
         self._client = httpx.Client(
@@ -183,7 +184,7 @@ class Http:
     def _builder(
         self, method: str, path: str, params: Any, json: Any, data: Any, headers: Mapping[str, str] | None
     ) -> Callable[[], httpx.Request]:
-        shown = f"{method} {self._host}{_shown_path(path)}"
+        shown = f"{method} {self._host}{shown_path(path)}"
         content: dict[str, Any] = {"content": data} if isinstance(data, bytes | str) else {"data": data}
         sent = dict(headers or {})
         if json is not None:
@@ -226,7 +227,7 @@ class Http:
             self._rate.take(cost)
         try:
             reply = self._exchange(request)
-            _judge_status(request.extensions["shown"], reply)
+            judge_status(request.extensions["shown"], reply)
             if reply.body and "json" in reply.headers.get("content-type", ""):
                 reply.json()  # a truncated body is found here, where it can still be asked for again
             if check:
@@ -268,7 +269,9 @@ class Http:
             raise DoubtfulError(f"{shown}: no answer within {seconds:g} s.") from None
         except (httpx.RequestError, httpx.StreamError, ssl.SSLError) as error:
             raise DoubtfulError(f"{shown}: the answer broke off ({type(error).__name__}).") from None
-        return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(body))
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        note_date(headers)
+        return Reply(response.status_code, headers, bytes(body))
 
     def _pause(self, attempt: tenacity.RetryCallState) -> float:
         error = attempt.outcome.exception() if attempt.outcome else None
@@ -285,7 +288,8 @@ class Http:
         return error
 
 
-def _judge_status(shown: str, reply: Reply) -> None:
+def judge_status(shown: str, reply: Reply) -> None:
+    """Raise the error that the answer's status stands for, unless it is success. shown: the call, as texts name it."""
     status = reply.status
     if 200 <= status < 300:
         return
@@ -297,8 +301,8 @@ def _judge_status(shown: str, reply: Reply) -> None:
     if 300 <= status < 400:
         raise RefusedError(f"{shown} answered {status}, a redirect; give the final address as `url`.", status=status)
     if 400 <= status < 500 and status != 408:
-        raise RefusedError(f"{shown} answered {status}.", status=status)
-    raise DoubtfulError(f"{shown} answered {status}.", asked or 0.0)
+        raise RefusedError(f"{shown} answered {status}.", status=status, reply=reply)
+    raise DoubtfulError(f"{shown} answered {status}.", asked or 0.0, status=status)
 
 
 def _is_worth_repeating(error: BaseException) -> bool:
@@ -313,7 +317,7 @@ def _has_surely_no_effect(error: BaseException) -> bool:
     return isinstance(error, UnreachableError)
 
 
-def _shown_path(path: str) -> str:
+def shown_path(path: str) -> str:
     """The path without its query, and without parts that look like a phone number or an address."""
     bare = re.sub(r"^https?://[^/]*", "", path).split("?")[0].split("#")[0]
     return _PERSONAL.sub("…", bare if bare.startswith("/") or not bare else "/" + bare)[:120]

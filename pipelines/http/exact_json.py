@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -31,11 +32,25 @@ def encode(value: Any, *, sort_keys: bool = False) -> bytes:
 
 
 def loads(text: str | bytes) -> Any:
-    """The value of a JSON text. Raises ValueError if it is none, NaN and infinities included."""
+    """The value of a JSON text. Raises ValueError if it is none.
+
+    What a sloppy server writes into single values is let through, for one bad record must not stop its page: NaN and
+    infinities become texts of their names, raw control characters stay, bytes that are no UTF-8 become U+FFFD.
+    """
+    if isinstance(text, bytes):
+        text = text.decode(json.detect_encoding(text), "replace")
     try:
-        return json.loads(text, parse_float=Decimal, parse_constant=_refuse)
+        return _loads(text, int)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # an integer of thousands of digits, which int refuses
+        return _loads(text, Decimal)
     except RecursionError:
         raise ValueError("JSON is nested too deep") from None
+
+
+def _loads(text: str, parse_int: Callable[[str], Any]) -> Any:
+    return json.loads(text, strict=False, parse_float=Decimal, parse_int=parse_int, parse_constant=str)
 
 
 def _dumps(value: Any, *, ensure_ascii: bool, sort_keys: bool) -> str:
@@ -58,7 +73,3 @@ def _mark(value: Any) -> str:
         raise ValueError("JSON holds no NaN and no infinity")
     plain = abs(value.adjusted()) <= _LONGEST_PLAIN
     return _MARK + (format(value, "f") if plain else str(value))
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")

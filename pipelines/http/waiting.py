@@ -30,14 +30,15 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     try:
         seconds = float(value)
     except ValueError:
-        until = _date(value)
+        until = http_date(value)
         if until is None:
             return None
-        seconds = (until - (_date(headers.get("date", "")) or now or datetime.now(UTC))).total_seconds()
+        seconds = (until - (http_date(headers.get("date", "")) or now or datetime.now(UTC))).total_seconds()
     return max(seconds, 0.0) if math.isfinite(seconds) else None
 
 
-def _date(value: str) -> datetime | None:
+def http_date(value: str) -> datetime | None:
+    """The instant that a header names, aware; None if it names none."""
     try:
         date = parsedate_to_datetime(value)
     except (ValueError, TypeError, IndexError):

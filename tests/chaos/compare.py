@@ -15,7 +15,7 @@ OF_A_RUN = {  # columns that tell one run from another and say nothing about the
     "quarantine": {"quarantine_id", "received_at", "replayed_at"},
     "drift": {"first_seen_at"},
     "waiting": {"since"},
-    "activation_log": {"decided_at"},
+    "activation_log": {"decided_at", "next_attempt_at", "settled_at"},
     "customer_merges": {"event_id", "at"},
 }
 RECORDS_OF_RUNS = {"runs"}

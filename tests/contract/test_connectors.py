@@ -13,15 +13,35 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import yaml
 
+from pipelines.channels import load_channels
 from pipelines.connectors.protocol import BadSignatureError, Connector, Page
 from pipelines.errors import ConfigurationError, OmnilakeError
 from pipelines.feeds.contract import FEEDS
+from pipelines.feeds.load import load_landing
 from pipelines.http import CredentialsError, RefusedError, exact_json, waiting
+from pipelines.pulling import pull_all
+from pipelines.state import state
+from pipelines.warehouse import single_writer
 from tests.support.corner_server import CornerServer
+from tests.support.mall_server import MallServer
 from tests.support.platform_server import Fault, PlatformServer
+from tests.support.shopify_server import ShopifyServer
+from tests.support.till_server import TillServer
+from tests.support.wechat_server import WeChatServer
+from tests.support.woocommerce_server import WooCommerceServer
+from tests.support.youzan_server import YouzanServer
 
-SERVERS: list[type[PlatformServer]] = [CornerServer]
+SERVERS: list[type[PlatformServer]] = [
+    CornerServer,
+    ShopifyServer,
+    MallServer,
+    WeChatServer,
+    WooCommerceServer,
+    TillServer,
+    YouzanServer,
+]
 
 NOW = datetime(2026, 3, 31, 4, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -300,3 +320,22 @@ def test_a_wrong_setting_is_found_at_start_by_name(server):
             server.connect(replace(options, settings={**options.settings, name: {"no": "setting"}}))
     with pytest.raises(ConfigurationError, match=r"'mall'.*_env"):
         server.connect(replace(options, secrets={}))
+
+
+def test_what_is_pulled_is_accepted_by_ingest_and_a_second_pull_lands_nothing(server, connector, settings):
+    ids = server.seed(5, NOW)
+    path = settings.home / "reference" / "channels.yml"
+    path.parent.mkdir(parents=True)
+    path.write_text(yaml.safe_dump({"channels": [{"id": "mall", "kind": "pc_web", "since": "2026-03-30"}]}))
+    channels = load_channels(settings)
+    with state(settings) as engine:
+        first = pull_all(settings, channels, engine, NOW + timedelta(minutes=1), connectors={"mall": connector})
+        again = server.connect(server.options())
+        second = pull_all(settings, channels, engine, NOW + timedelta(minutes=2), connectors={"mall": again})
+        with single_writer(settings):
+            report = load_landing(settings, channels, engine, "run")
+
+    assert [(feed.feed, feed.error) for feed in first.failures + second.failures] == []
+    assert (first.landed >= len(ids), second.landed) == (True, 0)
+    assert report.rows_received == first.landed
+    assert {batch.feed: batch.rows_quarantined for batch in report.batches if batch.rows_quarantined} == {}

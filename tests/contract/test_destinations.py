@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from pipelines.bench.push_api import PushApi
+from pipelines.connectors.protocol import Options
+from pipelines.destinations import rest, vendure
 from pipelines.destinations.files import FilesDestination
 from pipelines.destinations.protocol import (
     CouponIssue,
@@ -25,19 +29,64 @@ from pipelines.destinations.protocol import (
     Tag,
     TagChange,
 )
+from tests.support import served_destinations
+from tests.support.mall_server import PASSWORD, MallServer
 
 
 def files(folder: Path) -> Destination:
     return FilesDestination("files", folder / "outbound", list(Operation))
 
 
-DESTINATIONS: list[Callable[[Path], Destination]] = [files]
+_MALLS: dict[Path, MallServer] = {}
+
+
+def mall(folder: Path) -> Destination:
+    if folder not in _MALLS:
+        _MALLS[folder] = MallServer().__enter__()
+        for number in range(20):
+            _MALLS[folder].person(f"c{number}")
+    options = _MALLS[folder].options()
+    return vendure.connect("mall", list(Operation), replace(options, secrets={"password": PASSWORD}), "omnilake:")
+
+
+_APIS: dict[Path, PushApi] = {}
+
+
+def rest_one_by_one(folder: Path) -> Destination:
+    return _rest(folder, 1)
+
+
+def rest_in_batches(folder: Path) -> Destination:
+    return _rest(folder, 3)
+
+
+def _rest(folder: Path, batch_size: int) -> Destination:
+    if folder not in _APIS:
+        _APIS[folder] = PushApi().__enter__()
+    options = Options("", {"url": _APIS[folder].url, "batch_size": batch_size})
+    return rest.connect("api", list(Operation), options, "omnilake:")
+
+
+DESTINATIONS: list[Callable[[Path], Destination]] = [
+    files,
+    rest_one_by_one,
+    rest_in_batches,
+    served_destinations.corner_shop,
+    mall,
+    served_destinations.odoo_till,
+    served_destinations.shopify_shop,
+    served_destinations.wechat_account,
+    served_destinations.woocommerce_shop,
+    served_destinations.youzan_shop,
+]
 
 
 @pytest.fixture(params=DESTINATIONS, ids=lambda make: make.__name__)
-def make_destination(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Destination]:
+def make_destination(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Destination]]:
     """Connects to the same place each time, as a process that starts again does."""
-    return lambda: request.param(tmp_path)
+    yield lambda: request.param(tmp_path)
+    if running := _MALLS.pop(tmp_path, None):
+        running.__exit__()
 
 
 def records(operation: Operation, numbers: range) -> list[Any]:

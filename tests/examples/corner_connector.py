@@ -1,9 +1,5 @@
-"""Connector `corner`: the example that CONTRIBUTING explains. An invented REST platform, its pull side.
+"""Connector `corner`: the example of CONTRIBUTING. Sales by change, page by token; single sales; signed webhooks."""
 
-GET /v2/sales by change, the next page by an opaque token; GET /v2/sales/<number>; signed webhooks.
-"""
-
-import hashlib
 import hmac
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -13,6 +9,8 @@ from urllib.parse import quote
 from pipelines.connectors.options import SettingsReader
 from pipelines.connectors.protocol import BadSignatureError, Capabilities, Check, FeedCapability, Options, Page
 from pipelines.connectors.protocol import WebhookEvent as Event
+from pipelines.connectors.rows import Rows, gather, translated
+from pipelines.connectors.signatures import same
 from pipelines.errors import OmnilakeError
 from pipelines.http import Http, Rate, RefusedError, Reply, exact_json
 
@@ -27,18 +25,21 @@ def look(reply: Reply) -> None:
         raise RefusedError("Corner refused the call.", code=str(problem.get("code")))
 
 
-def order(sale: Mapping[str, Any]) -> dict[str, Any]:
+def order(sale: Mapping[str, Any]) -> Rows:
     """A sale as a row of the landing contract; what the contract doesn't know goes along and is reported as drift."""
     row = {COLUMNS.get(name, name): value for name, value in sale.items() if name not in ("state", "buyer", "items")}
-    buyer, state = sale.get("buyer") or {}, sale.get("state")
-    row |= {"status": STATUSES.get(state, state), "member_id": buyer.get("ref"), "guest_phone": buyer.get("mobile")}
-    row["lines"] = [{LINE_COLUMNS.get(k, k): v for k, v in item.items()} for item in sale.get("items") or []]
-    return row
+    buyer = sale["buyer"] or {}
+    row |= {"status": STATUSES[sale["state"]], "member_id": buyer.get("ref"), "guest_phone": buyer.get("mobile")}
+    row["lines"] = [{LINE_COLUMNS.get(name, name): value for name, value in item.items()} for item in sale["items"]]
+    return {"orders": [row]}
+
+
+def orders(sales: Sequence[Any]) -> Rows:
+    """All of them: what can't be read as a sale goes as it is, for quarantine to show."""
+    return gather(("orders",), [translated("orders", sale, order) for sale in sales])
 
 
 class CornerConnector:
-    """Sales of one shop as orders."""
-
     def __init__(self, channel: str, http: Http, webhook_secret: str) -> None:
         self.channel, self._http, self._webhook_secret = channel, http, webhook_secret
 
@@ -51,24 +52,23 @@ class CornerConnector:
         while True:
             page = self._http.read("GET", "/v2/sales", params=window | (state or {}), check=look).json()
             state = {"after": page["next"]} if page["next"] else None
-            yield Page({"orders": [order(sale) for sale in page["items"]]}, state)
+            yield Page(orders(page["items"]), state)
             if state is None:
                 return
 
     def fetch(self, feed: str, source_ids: Sequence[str]) -> Page:
-        rows = []
+        sales = []
         for number in source_ids:
             try:
-                rows.append(order(self._http.read("GET", f"/v2/sales/{quote(number, safe='')}", check=look).json()))
+                sales.append(self._http.read("GET", f"/v2/sales/{quote(number, safe='')}", check=look).json())
             except RefusedError as error:
                 if error.status != 404:
                     raise
-        return Page({"orders": rows})
+        return Page(orders(sales))
 
     def verify_webhook(self, headers: Mapping[str, str], body: bytes, query: Mapping[str, str]) -> list[Event]:
-        wanted = hmac.new(self._webhook_secret.encode(), body, hashlib.sha256).hexdigest()
-        given = headers.get("x-corner-signature", "")
-        if not self._webhook_secret or not hmac.compare_digest(wanted.encode(), given.encode()):
+        wanted = hmac.digest(self._webhook_secret.encode(), body, "sha256").hex()
+        if not self._webhook_secret or not same(wanted, headers.get("x-corner-signature", "")):
             raise BadSignatureError("X-Corner-Signature is not that of our secret.")
         try:
             said = exact_json.loads(body)

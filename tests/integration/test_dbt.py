@@ -33,8 +33,15 @@ NOT_BY_DBT = {"recommendations", "activation_log"}
 ORDERS = [
     an_order("jan", a_line(unit_price="50"), paid_at="2026-01-10 04:00:00"),
     an_order("may", a_line(unit_price="300"), a_line("2", unit_price="0", is_gift=True), paid_at="2026-05-20 04:00:00"),
-    an_order("web", a_line(unit_price="20"), channel="web", currency="EUR", paid_at="2026-06-10 04:00:00"),
-    an_order("cancelled", status="cancelled", cancelled_at="2026-06-20 04:00:00"),
+    an_order(
+        "web",
+        a_line(unit_price="20"),
+        channel="web",
+        currency="EUR",
+        paid_at="2026-06-10 04:00:00",
+        coupon_codes=["other", " code1 "],
+    ),
+    an_order("cancelled", status="cancelled", cancelled_at="2026-06-20 04:00:00", coupon_codes=["CODE2"]),
     an_order("nameless", store_id="s1"),
     an_order("without_lines", lines=None),
 ]
@@ -80,7 +87,22 @@ def built(settings: Settings) -> Settings:
                     for order, owner in OWNERS.items()
                 ],
             },
-            {"batches": [{"batch_id": "b1", "feed": "orders", "taken_at": "2026-07-01 00:00:00"}]},
+            {
+                "batches": [{"batch_id": "b1", "feed": "orders", "taken_at": "2026-07-01 00:00:00"}],
+                "coupons_issued": [
+                    {
+                        "delivery_id": f"d{number}",
+                        "destination": "web",
+                        "coupon_code": f"CODE{number}",
+                        "campaign_id": "recall",
+                        "wave": "1",
+                        "customer_id": f"c{number}",
+                        "decided_on": "2026-05-01",
+                        "valid_to": "2026-05-31",
+                    }
+                    for number in (1, 2)
+                ],
+            },
         )
     outcome = run_dbt(settings, "build")
     assert outcome.success, outcome.exception or [
@@ -123,6 +145,19 @@ def test_what_waits_is_told_with_the_time_it_came(built: Settings) -> None:
         ("orders", "without_lines", "2026-07-01 00:00:00"),
         ("refunds", "r3", "2026-07-01 00:00:00"),
     ]
+
+
+def test_a_redeemed_code_is_credited_to_its_campaign_and_a_cancelled_order_redeems_nothing(built: Settings) -> None:
+    assert rows(
+        built,
+        "SELECT coupon_code, redeemed_channel, redeemed_order_id, redeemed_by_customer_id, net_amount::VARCHAR, "
+        "is_expired FROM marts.campaign_coupons ORDER BY ALL",
+    ) == [("CODE1", "web", "web", "c2", "156.00", False), ("CODE2", None, None, None, None, True)]
+    assert rows(
+        built,
+        "SELECT campaign_id, sum(issued), sum(redeemed), sum(expired), sum(net_amount)::VARCHAR "
+        "FROM marts.coupon_performance GROUP BY campaign_id",
+    ) == [("recall", 2, 1, 1, "156.00")]
 
 
 def test_money_is_decimal_and_no_mart_holds_a_float_for_it(built: Settings) -> None:

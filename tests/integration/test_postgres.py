@@ -11,18 +11,23 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from pipelines.activation import tables
+from pipelines.channels import load_channels
+from pipelines.connectors.protocol import FeedCapability
 from pipelines.errors import ConfigurationError
 from pipelines.feeds import ledger
+from pipelines.pulling import pull_all, pull_states
 from pipelines.settings import load_settings
 from pipelines.state import state
 from tests.chaos.compare import differences_of_marts, received
 from tests.integration.conftest import Home
+from tests.unit.pulling.conftest import NOON, MemoryShop
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("nightly"), pytest.mark.timeout(900)]
 
@@ -126,6 +131,27 @@ def test_texts_of_any_length_from_feeds_fit_into_the_state(server: str, tmp_path
         stored = transaction.execute(sa.select(tables.destination_state.c.address)).scalars().all()
         transaction.rollback()
     assert long in stored
+
+
+def test_a_pull_is_remembered_in_postgres_as_in_sqlite(server: str, tmp_path: Path) -> None:
+    settings = replace(load_settings(tmp_path / "home", environ={}), state_url=server)
+    (tmp_path / "home" / "reference").mkdir(parents=True)
+    (tmp_path / "home" / "reference" / "channels.yml").write_text("channels: [{id: mall, kind: h5, since: 2026-03-30}]")
+    capability = FeedCapability(page_size=2, sweep_every=timedelta(hours=1), sweep_span=timedelta(days=1))
+    shop = MemoryShop(capability=capability)
+    for number in range(7):
+        shop.put(f"o{number}", NOON - timedelta(minutes=number))
+    landed = []
+    with state(settings) as engine:
+        for hours in (0, 1, 2):
+            at = NOON + timedelta(hours=hours)
+            landed.append(pull_all(settings, load_channels(settings), engine, at, connectors={"mall": shop}).landed)
+        shop.put("o1", NOON - timedelta(minutes=1), note="changed without a timestamp")
+        at = NOON + timedelta(hours=4)
+        landed.append(pull_all(settings, load_channels(settings), engine, at, connectors={"mall": shop}).landed)
+        (remembered,) = pull_states(engine)
+    assert landed == [7, 0, 0, 1]
+    assert (remembered["error"], remembered["rows_landed"]) == (None, 1)
 
 
 def test_a_server_that_is_not_there_is_told_in_words(tmp_path: Path) -> None:

@@ -93,6 +93,16 @@ OPS_TABLES = {
         "received_at": "TIMESTAMP",
         "replayed_at": "TIMESTAMP",
     },
+    "coupons_issued": {
+        "delivery_id": "VARCHAR",
+        "destination": "VARCHAR",
+        "coupon_code": "VARCHAR",
+        "campaign_id": "VARCHAR",
+        "wave": "VARCHAR",
+        "customer_id": "VARCHAR",
+        "decided_on": "DATE",
+        "valid_to": "DATE",
+    },
     "drift": {
         "feed": "VARCHAR",
         "channel": "VARCHAR",

@@ -6,15 +6,19 @@ sell in it (shop). The client shares no line with the connector, so that one can
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
@@ -25,36 +29,42 @@ from tests.peers.postgres import install as install_postgres
 
 MODULES = "point_of_sale,loyalty,pos_loyalty,stock,account"
 _TEMPLATE = "template_till"
-_KEY = 'print("KEY=" + env["res.users.apikeys"].with_user(2).sudo()._generate(None, "tests", None)); env.cr.commit()'
+_KEYS = """
+groups = ("base.group_user", "base.group_partner_manager", "point_of_sale.group_pos_manager", "stock.group_stock_user",
+          "product.group_product_manager")
+groups = [env.ref(name).id for name in groups]
+user = env["res.users"].create({"name": "omnilake", "login": "omnilake", "group_ids": [(6, 0, groups)]})
+for name, number in (("ADMIN", 2), ("OMNILAKE", user.id)):
+    print(name + "=" + env["res.users.apikeys"].with_user(number).sudo()._generate(None, "tests", None))
+env.cr.commit()
+"""
+"""For Odoo's shell: keys of the administrator, and of a user with the rights that docs/platforms/odoo.md asks for."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """API keys, never shown. admin: for the tests themselves. omnilake: for what is tested."""
+
+    admin: str = field(repr=False)
+    omnilake: str = field(repr=False)
 
 
 class Odoo:
-    """The server; a context manager. `reset` gives a fresh database in about a second."""
+    """The server. `start` gives it a fresh database, as does `reset`, in a few seconds."""
 
     def __init__(self, postgres: Postgres) -> None:
         self.installation: Installation = install()
         self.postgres = postgres
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.database = ""
-        self._resets = 0
+        self.database = "till"
         self._folder = Path(tempfile.mkdtemp(prefix="omnilake-odoo-"))
         self._process: subprocess.Popen[bytes] | None = None
-        self._key = self._template()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+        self.keys = self._template()
 
     def reset(self) -> None:
-        """A database as it was just after installing, under a new name, since a server remembers names."""
-        if self.database:
-            self.postgres.drop(self.database)
-        self._resets += 1
-        self.database = f"till{self._resets}"
+        """A database as it was just after installing. Its sequences of signals differ from what the server remembers,
+        so it looks at everything anew."""
         self.postgres.create(self.database, template=_TEMPLATE)
 
     def start(self) -> None:
@@ -74,50 +84,46 @@ class Odoo:
                     return
             except httpx.HTTPError:
                 time.sleep(0.2)
+        log = (self._folder / "server.log").read_text(errors="replace")
         self.stop()
-        raise CannotBeHadError(f"Odoo does not start: {self.log()[-300:]}")
+        raise CannotBeHadError(f"Odoo does not start: {log[-300:]}")
 
     def stop(self) -> None:
-        """End the server and whatever it started."""
-        if self._process is None:
-            return
-        for number, patience in ((signal.SIGTERM, 15), (signal.SIGKILL, 15)):
-            try:
-                os.killpg(self._process.pid, number)
-                self._process.wait(patience)
-                break
-            except ProcessLookupError:
-                break
-            except subprocess.TimeoutExpired:
-                continue
-        self._process = None
+        """End the server and whatever it started, at once: nothing that it holds is worth waiting for."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(30)
+            self._process = None
+        shutil.rmtree(self._folder, ignore_errors=True)
 
-    def log(self) -> str:
-        return (self._folder / "server.log").read_text(errors="replace")
+    def client(self) -> OdooClient:
+        """A client with the administrator's key."""
+        return OdooClient(self.url, self.database, self.keys.admin)
 
-    def client(self, key: str | None = None) -> OdooClient:
-        """A client with the administrator's key, or another one."""
-        return OdooClient(self.url, self.database, key or self._key)
+    def sql(self, statement: str) -> list[list[str]]:
+        """Rows of a statement on the current database, as text."""
+        return self.postgres.query(self.database, statement)
 
-    def _template(self) -> str:
-        """Make the template database in this PostgreSQL, from a dump if there is one. The administrator's key."""
+    def _template(self) -> Keys:
+        """Make the template database in this PostgreSQL, from a dump if there is one."""
         kept = self._kept()
-        key = kept.with_suffix(".key")
+        keys = kept.with_suffix(".keys")
         self.postgres.create(_TEMPLATE)
         if not kept.exists():
             self._odoo("server", "-d", _TEMPLATE, "-i", MODULES, "--stop-after-init", "--no-http")
-            answer = self._odoo("shell", "-d", _TEMPLATE, "--no-http", stdin=_KEY)
-            key.write_text(next(line for line in answer.splitlines() if line.startswith("KEY=")).removeprefix("KEY="))
-            key.chmod(0o600)
+            answer = self._odoo("shell", "-d", _TEMPLATE, "--no-http", stdin=_KEYS)
+            keys.touch(0o600)
+            keys.write_text("\n".join(re.findall(r"^(?:ADMIN|OMNILAKE)=(\S+)$", answer, re.MULTILINE)))
             part = kept.with_suffix(".part")
             self._postgres_program("pg_dump", "-Fc", "-Z1", "-f", part, self.postgres.url(_TEMPLATE))
             part.rename(kept)
         else:
             self._postgres_program("pg_restore", "-j2", "-d", self.postgres.url(_TEMPLATE), kept)
-        return key.read_text().strip()
+        return Keys(*keys.read_text().split())
 
     def _kept(self) -> Path:
-        made_of = f"{self.installation.version} {MODULES} {_KEY}"
+        made_of = f"{self.installation.version} {MODULES} {_KEYS}"
         return FOLDER / f"template-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}.dump"
 
     def _postgres_program(self, name: str, *arguments: object) -> None:

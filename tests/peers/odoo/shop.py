@@ -74,10 +74,11 @@ class Shop:
         self.client("stock.quant", "action_apply_inventory", ids=quant)
 
     def open(self) -> None:
-        """Open the till for the day."""
-        self.client("pos.config", "open_ui", ids=[self.till])
-        session = self.client.find("pos.session", [["config_id", "=", self.till], ["state", "!=", "closed"]], ["id"])
-        self.session = session[0]["id"]
+        """Open the till for the day, if it is closed."""
+        current: list[Any] = [["config_id", "=", self.till], ["state", "!=", "closed"]]
+        if not self.client.find("pos.session", current, ["id"]):
+            self.client("pos.config", "open_ui", ids=[self.till])
+        self.session = self.client.find("pos.session", current, ["id"])[0]["id"]
         self.client("pos.session", "set_opening_control", ids=[self.session], cashbox_value=0, notes="")
 
     def close(self) -> None:
@@ -88,6 +89,11 @@ class Shop:
     def person(self, name: str, **values: Any) -> int:
         """A new contact."""
         return self.client.create("res.partner", name=name, **values)
+
+    def add_text_field(self, name: str) -> None:
+        """A text field on contacts, as an administrator adds it."""
+        model = self.client.find("ir.model", [["model", "=", "res.partner"]], ["id"])[0]["id"]
+        self.client.create("ir.model.fields", model_id=model, name=name, field_description=name, ttype="text")
 
     def sell(
         self,
@@ -111,6 +117,30 @@ class Shop:
         }  # fmt: skip
         self.client("pos.order", "sync_from_ui", orders=[order])
         return int(self.client.find("pos.order", [["uuid", "=", order["uuid"]]], ["id"])[0]["id"])
+
+    def redeem(self, code: str, partner: int, lines: Sequence[Sold], money_off: Decimal) -> int:
+        """A ticket on which a coupon is used, as the till does it: asks whether it may, sells, and spends the card."""
+        answer = self.try_code(code, partner)
+        assert answer["successful"], answer
+        card, program = answer["payload"]["coupon_id"], answer["payload"]["program_id"]
+        reward = self.client.find("loyalty.reward", [["program_id", "=", program]], ["discount_line_product_id"])[0]
+        self.products["REWARD"] = reward["discount_line_product_id"][0]
+        off = Sold("REWARD", 1, -money_off, reward={
+            "is_reward_line": True, "reward_id": reward["id"], "coupon_id": card, "points_cost": 1,
+            "reward_identifier_code": "r1", "tax_ids": [[6, 0, []]], "price_subtotal": -money_off,
+        })  # fmt: skip
+        order = self.sell([*lines, off], partner)
+        spent = {str(card): {"points": -1, "program_id": program, "coupon_id": card, "line_codes": ["r1"]}}
+        self.client("pos.order", "confirm_coupon_programs", ids=[order], coupon_data=spent)
+        return order
+
+    def try_code(self, code: str, partner: int | None) -> dict[str, Any]:
+        """What the till answers when somebody shows a code."""
+        answer: dict[str, Any] = self.client(
+            "pos.config", "use_coupon_code", ids=[self.till], code=code, partner_id=partner or False,
+            creation_date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"), pricelist_id=False,
+        )  # fmt: skip
+        return answer
 
     def lines(self, order: int) -> list[dict[str, Any]]:
         """The lines of a ticket, with their products."""

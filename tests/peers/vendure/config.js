@@ -44,6 +44,7 @@ exports.config = {
     paymentOptions: { paymentMethodHandlers: [refundable, dummyPaymentHandler] },
     customFields: {
         Customer: [
+            { name: 'marketingConsent', type: 'boolean', defaultValue: false },
             { name: 'omnilakeTags', type: 'string', list: true, public: false, nullable: true },
             { name: 'omnilakeRecommendations', type: 'text', public: false, nullable: true },
         ],

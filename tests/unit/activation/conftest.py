@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
-from pipelines.activation.log import activation_log
+from pipelines.activation.log import log_rows
 from pipelines.activation.push import PushReport, push
 from pipelines.destinations import registry
 from pipelines.destinations.protocol import Capabilities, Found, Operation, Outcome, OutcomeKind, Recipient
@@ -142,8 +142,7 @@ class World:
 
     def log(self, operation: str | None = None) -> list[dict[str, Any]]:
         """The activation log as rows."""
-        rows: list[dict[str, Any]] = activation_log(self.engine).to_pylist()
-        return [row for row in rows if operation in (None, row["operation"])]
+        return [row for row in log_rows(self.engine) if operation in (None, row["operation"])]
 
     def states(self, operation: str = "coupon") -> dict[str, str]:
         """State per customer; fails if somebody has two deliveries of that operation."""

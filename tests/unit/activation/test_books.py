@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import duckdb
 import pytest
 import sqlalchemy as sa
 
@@ -17,10 +18,12 @@ def faults(world):
 
 
 def test_an_empty_log_has_the_columns_of_the_mart(world):
-    log = activation_log(world.engine)
-
-    assert log.schema == ACTIVATION_LOG
-    assert log.num_rows == 0
+    with duckdb.connect() as connection:
+        activation_log(world.engine)(connection, "log")
+        assert dict(connection.execute("SELECT column_name, column_type FROM (DESCRIBE log)").fetchall()) == (
+            ACTIVATION_LOG
+        )
+        assert connection.execute("SELECT count(*) FROM log").fetchall() == [(0,)]
 
 
 def test_the_log_has_one_row_per_delivery_with_instants_in_utc(world):
@@ -34,9 +37,9 @@ def test_the_log_has_one_row_per_delivery_with_instants_in_utc(world):
 
 
 def test_the_log_is_read_whole_over_many_chunks(world, monkeypatch):
-    from pipelines.activation import outbox
+    from pipelines.activation import exchange
 
-    monkeypatch.setattr(outbox, "_CHUNK", 7)
+    monkeypatch.setattr(exchange, "CHUNK", 7)
     world.publish([world.person(f"c{number:02d}") for number in range(20)])
     world.push()
 

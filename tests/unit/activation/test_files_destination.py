@@ -47,7 +47,7 @@ def test_a_full_disk_is_waited_out(world, monkeypatch):
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
-        ({"kind": "carrier_pigeon"}, "kind 'carrier_pigeon'; choose one of: files"),
+        ({"kind": "carrier_pigeon"}, "kind 'carrier_pigeon'; choose one of: files, rest"),
         ({"kind": "files", "operations": ["letters"]}, "give a list of: tags, recommendations, coupon"),
         ({"kind": "files", "tags": "segment"}, "give a list of tag names"),
         ({"kind": "files", "folder": "x"}, "does not know the setting.* folder; it knows directory"),

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from pipelines.activation.dispatch import MAX_ATTEMPTS, RETRY_SECONDS
 from pipelines.activation.push import push
-from pipelines.activation.sending import MAX_ATTEMPTS, RETRY_SECONDS
 from pipelines.activation.tables import payloads
 from pipelines.errors import TransientError
 from pipelines.warehouse import single_writer

@@ -97,6 +97,7 @@ def rehearsed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
 
     monkeypatch.setattr(run, "prepare", lambda case, place, orders: None)
     monkeypatch.setattr(run, "compare", compare)
+    monkeypatch.setattr(run, "measure_push", lambda work, progress: {"one_by_one": {"ratio": 4.0}})
     monkeypatch.setattr(run, "fixed_costs", lambda place, rounds, progress: {"import_dagster": {"seconds": 1.0}})
     return asked
 

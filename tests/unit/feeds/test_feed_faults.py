@@ -261,7 +261,7 @@ def test_a_lake_of_another_state_database_is_refused(lake: Lake) -> None:
 
 
 STEPS = (
-    "pipelines.feeds.intake.Intake._write_raw", "pipelines.feeds.intake.Intake._seal",
+    "pipelines.feeds.raw.RawWriter.add", "pipelines.feeds.sealing.Sealer.seal", "pipelines.feeds.raw.RawWriter.close",
     "pipelines.feeds.quarantine.QuarantineWriter.close", "pipelines.feeds.ledger.record_load",
     "pathlib.Path.replace", "pipelines.feeds.ledger.mark_published",
 )  # fmt: skip
@@ -337,19 +337,26 @@ def test_a_kill_at_any_step_changes_nothing_after_the_next_run(lake: Lake) -> No
 def test_a_row_that_the_database_cannot_take_costs_only_itself(
     lake: Lake, monkeypatch: pytest.MonkeyPatch, poisoned: list[int]
 ) -> None:
-    make_taken = Intake._make_taken
+    judged_rows, part_plain = Intake._judged_rows, Intake._part_plain
 
-    def refuse_poison(intake: Intake, chunk: Chunk, sql: str, *, exact: bool) -> None:
-        if chunk.format == "jsonl" and any("POISON" in text for text in chunk.table["raw"].to_pylist()):
+    def is_poisoned(chunk: Chunk) -> bool:
+        return chunk.format == "jsonl" and any("POISON" in text for text in chunk.table["raw"].to_pylist())
+
+    def refuse_poison(intake: Intake, chunk: Chunk, sql: str, *, exact: bool) -> pa.Table:
+        if is_poisoned(chunk):
             raise duckdb.InvalidInputException("a value that no one foresaw")
-        make_taken(intake, chunk, sql, exact=exact)
+        return judged_rows(intake, chunk, sql, exact=exact)
+
+    def leave_poison(intake: Intake, chunk: Chunk) -> tuple[pa.Table, Chunk]:
+        return part_plain(intake, chunk) if not is_poisoned(chunk) else (chunk.table.slice(0, 0), chunk)
 
     lake.write_rows(
         "pos/orders/a.jsonl",
         [ORDER | {"order_id": f"{'POISON' if number in poisoned else 'o'}{number}"} for number in range(7)],
     )
     with monkeypatch.context() as patched:
-        patched.setattr(Intake, "_make_taken", refuse_poison)
+        patched.setattr(Intake, "_judged_rows", refuse_poison)
+        patched.setattr(Intake, "_part_plain", leave_poison)
         assert lake.load().rows_received == 7
         assert [line for line, _, _ in lake.reasons()] == [number + 1 for number in poisoned]
         assert {reason for _, _, reason in lake.reasons()} == {"can't be read (InvalidInputException)"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 from decimal import Decimal
 
@@ -11,6 +12,7 @@ import pytest
 from feeds_lake import MEMBER, ORDER, Lake
 
 from pipelines.errors import ConfigurationError
+from pipelines.feeds.hooks import keep, rows_of
 
 RATE = '{"date":"2024-05-01","currency":"USD","rate":7.1}\n'
 RATES_CSV = "date,currency,rate\n2024-05-01,USD,7.1\n"
@@ -212,7 +214,7 @@ def test_parquet_of_any_physical_type_is_read(lake: Lake) -> None:
     assert order["coupon_codes"] == ["1", "2"]
     assert order["lines"][0]["unit_price"] == Decimal("0.1")
     assert order["tenders"][0]["amount"] == Decimal(1)
-    assert [entry.column_name for entry in report.drift] == ["surplus"]
+    assert [entry.column_name for entry in report.drift] == ["lines[].surplus", "surplus"]
 
 
 def test_unknown_columns_are_drift_and_no_fault(lake: Lake) -> None:
@@ -226,3 +228,11 @@ def _write_bytes(lake: Lake, name: str, content: bytes) -> None:
     path = lake.settings.landing / "_shared" / "fx_rates" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
+
+
+def test_what_a_channel_posted_is_taken_by_the_next_run(lake: Lake) -> None:
+    keep(lake.settings, "paris", "orders", rows_of(json.dumps([ORDER | {"guest_email": "é@x.fr"}]).encode()))
+    keep(lake.settings, "paris", "orders", rows_of(b'{"order_id": "broken"'))
+    report = lake.load()
+    assert (report.rows_received, report.rows_accepted, report.rows_quarantined) == (2, 1, 1)
+    assert lake.load().rows_received == 0

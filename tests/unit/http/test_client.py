@@ -138,6 +138,17 @@ def test_a_refusal_tells_its_status():
     assert caught.value.status == 422
 
 
+def test_a_refusal_keeps_its_answer_for_who_must_look_and_shows_it_to_nobody():
+    http, _, _ = client(httpx.Response(409, json={"code": "taken", "phone": "13912345678"}))
+
+    with pytest.raises(RefusedError) as caught:
+        http.effect("POST", "/coupons")
+
+    assert caught.value.reply is not None
+    assert caught.value.reply.json()["code"] == "taken"
+    assert "139" not in str(caught.value) + repr(caught.value) + repr(caught.value.reply)
+
+
 def test_retry_after_is_waited_for():
     http, _, waits = client(httpx.Response(429, headers={"retry-after": "17"}), httpx.Response(200))
 
@@ -184,6 +195,13 @@ def test_an_error_page_with_http_200_is_no_empty_success():
 
     with pytest.raises(DoubtfulError):
         http.read("GET", "/orders", check=lambda reply: reply.json())
+
+
+def test_a_body_that_cannot_be_unpacked_or_has_no_end_is_doubtful(monkeypatch):
+    monkeypatch.setattr("pipelines.http.client.MAX_BODY_BYTES", 1000)
+    for headers, content in [({"content-encoding": "gzip"}, b"no gzip"), ({}, b"x" * 2000)]:
+        with awkward_server("answer", headers, content) as url, pytest.raises(DoubtfulError):
+            Http(url, attempts=1).read("GET", "/orders")
 
 
 def test_no_text_holds_a_secret_a_query_or_a_body(caplog):

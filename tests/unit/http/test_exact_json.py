@@ -35,7 +35,23 @@ def test_nonsense_is_a_value_error_and_nothing_else(body):
         return
 
 
-@pytest.mark.parametrize("text", ["NaN", "[Infinity]", "[" * 100_000, "9" * 5000, ""])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("[NaN, -Infinity, 1]", ["NaN", "-Infinity", 1]),
+        (b'{"name": "\xc4\xe3", "n": 1}', {"name": "\ufffd\ufffd", "n": 1}),
+        ('{"note": "two\nlines"}', {"note": "two\nlines"}),
+        ("9" * 5000, Decimal("9" * 5000)),
+        (b'\xef\xbb\xbf{"n": 1}', {"n": 1}),
+        ('{"n": 1}'.encode("utf-16"), {"n": 1}),
+    ],
+)
+def test_one_sloppy_value_does_not_stop_its_page(text, value):
+    assert loads(text) == value
+    assert loads(encode(value)) == value
+
+
+@pytest.mark.parametrize("text", ["[1", "[" * 100_000, "", "{'n': 1}", b"\xc4"])
 def test_what_is_no_json_is_refused(text):
     with pytest.raises(ValueError):
         loads(text)

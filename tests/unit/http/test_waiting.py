@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.http.clock import note_date, watch_clock
 from pipelines.http.rate import Rate
 from pipelines.http.waiting import retry_after
 
@@ -88,3 +89,14 @@ def test_a_cost_beyond_the_bucket_is_not_waited_for_for_ever():
 def test_a_rate_of_nothing_is_refused():
     with pytest.raises(ValueError):
         Rate(0)
+
+
+def test_a_clock_that_is_behind_is_measured_by_its_worst_answer_while_somebody_watches():
+    with watch_clock() as watch:
+        for date in ("Sun, 01 Mar 2026 11:50:00 GMT", "Sun, 01 Mar 2026 11:59:57 GMT", "Sun, 01 Mar 2026 13:00:00 GMT"):
+            note_date({"date": date}, NOW)
+        note_date({"date": "yesterday"}, NOW)
+        note_date({}, NOW)
+    note_date({"date": "Sun, 01 Mar 2026 11:00:00 GMT"}, NOW)
+
+    assert watch.behind == timedelta(minutes=10)

@@ -18,7 +18,16 @@ from tests.support.raw_tables import create_warehouse_tables
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 Build = Callable[..., duckdb.DuckDBPyConnection]
 
-LEDGER_MARTS = ("sales_daily", "category_daily", "fx_differences", "customers", "waiting", "products", "stores")
+LEDGER_MARTS = (
+    "sales_daily",
+    "category_daily",
+    "fx_differences",
+    "customers",
+    "waiting",
+    "products",
+    "stores",
+    "stock",
+)
 
 
 @pytest.fixture(scope="session")

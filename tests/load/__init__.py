@@ -1,0 +1,1 @@
+"""Measurements of `omnilake serve` under load, run by hand."""
