@@ -1,6 +1,6 @@
 """Which pairs of records are worth a look.
 
-A rule is a set of keys made from one or two fields; two records are a candidate pair if they agree on all keys of a
+A rule is a set of keys made from one to three fields; two records are a candidate pair if they agree on all keys of a
 rule. Rules are chosen from the data alone: those whose blocks are small enough, as different from each other as
 possible, until the budget of pairs is spent. A block that is too large (a placeholder, a common name) is left out of
 its rule; its records still meet through other rules.
@@ -9,8 +9,8 @@ its rule; its records still meet through other rules.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
+from itertools import combinations, groupby
 
 import duckdb
 
@@ -31,12 +31,18 @@ _KEYS = {
     "occupation": {"occupation": "occupation"},
     "gender": {"gender": "gender"},
 }
-_SAMPLE = 60_000
+_SAMPLE = 25_000
 """Records on which the size of a rule is estimated."""
 _LARGEST_BLOCK = 400
-_FEWEST_PAIRS, _PAIRS_A_RECORD = 400_000, 2
-_MOST_RULES = 36
-_WIDE = 200_000
+_FEWEST_PAIRS = 400_000
+_PAIRS_A_RECORD, _PAIRS_A_RECORD_BEYOND = 6.0, 1.5
+"""The budget: so many pairs, and more for each record, fewer for each beyond _WIDE."""
+_LARGEST_PART = 1 / 3
+"""Of the budget, for one rule."""
+_CROWDED = 0.1
+"""Share of records in blocks too large to use from which a rule is not worth having."""
+_MOST_RULES = 60
+_WIDE = 100_000
 """From this many records on, fewer rules are used: each is a pass over all of them."""
 _MOST_RULES_WIDE = 12
 
@@ -64,52 +70,80 @@ def choose_rules(connection: duckdb.DuckDBPyConnection, columns: Iterable[str]) 
     connection.execute(f"""
         create or replace temp table block_sample as
         select * from records {"" if share == 1 else f"where hash(id) % 1000000 < {int(share * 1_000_000)}"}""")
-    budget = _FEWEST_PAIRS + _PAIRS_A_RECORD * n_records
+    budget = _budget(n_records)
     keys = [
         (field, name, sql)
         for field, parts in _KEYS.items()
         for name, sql in parts.items()
         if sql.split("[")[0].split(" ")[0] in set(columns)
     ]
-    affordable: list[Rule] = []
-    for size in (1, 2):
+    affordable = _affordable(connection, keys, (1, 2), [], budget, share)
+    if sum(rule.n_pairs for rule in affordable) < budget / 2:
+        whole = [next(of_field) for _, of_field in groupby(keys, key=lambda key: key[0])]
+        affordable += _affordable(connection, whole, (3,), affordable, budget, share)
+    connection.execute("drop table block_sample")
+    return _most_telling(affordable, budget, _MOST_RULES_WIDE if n_records > _WIDE else _MOST_RULES)
+
+
+def _budget(n_records: int) -> float:
+    near = min(n_records, _WIDE)
+    return _FEWEST_PAIRS + _PAIRS_A_RECORD * near + _PAIRS_A_RECORD_BEYOND * (n_records - near)
+
+
+def _affordable(
+    connection: duckdb.DuckDBPyConnection,
+    keys: list[tuple[str, str, str]],
+    sizes: tuple[int, ...],
+    known: list[Rule],
+    budget: float,
+    share: float,
+) -> list[Rule]:
+    """Rules of so many keys that the budget can bear; none that only narrows another. keys: (field, name, SQL)."""
+    found: list[Rule] = []
+    for size in sizes:
         for combination in combinations(keys, size):
             fields = tuple(field for field, _, _ in combination)
             names = tuple(name for _, name, _ in combination)
-            if len(set(fields)) < size or any(set(rule.keys) <= set(names) for rule in affordable):
+            if len(set(fields)) < size or any(set(rule.keys) <= set(names) for rule in (*known, *found)):
                 continue
             rule = Rule(names, fields, tuple(sql for _, _, sql in combination), 0)
-            n_pairs = _pairs(connection, rule, share)
-            if 0 < n_pairs <= budget / 8:
-                affordable.append(Rule(rule.keys, fields, rule.sql, n_pairs))
-    connection.execute("drop table block_sample")
-    return _most_different(affordable, budget, _MOST_RULES_WIDE if n_records > _WIDE else _MOST_RULES)
+            n_pairs, crowded = _size(connection, rule, share)
+            if 0 < n_pairs <= budget * _LARGEST_PART and crowded <= _CROWDED:
+                found.append(replace(rule, n_pairs=n_pairs))
+    return found
 
 
-def _pairs(connection: duckdb.DuckDBPyConnection, rule: Rule, share: float) -> float:
-    """How many pairs a rule makes, estimated from the sample; too large blocks do not count."""
+def _size(connection: duckdb.DuckDBPyConnection, rule: Rule, share: float) -> tuple[float, float]:
+    """How many pairs a rule makes, estimated from the sample, and the share of records in blocks that are too large."""
     largest = max(2, int(_LARGEST_BLOCK * share))
-    return (
-        _count(
-            connection,
-            f"""select coalesce(sum(n * (n - 1) // 2) filter (n <= {largest}), 0)::bigint
-                from (select count(*) as n from block_sample group by {rule.hashed()}
-                having {rule.hashed()} is not null)""",
+    row = connection.execute(f"""
+        with blocks as (
+            select count(*) as n from block_sample group by {rule.hashed()} having {rule.hashed()} is not null
         )
-        / share**2
-    )
+        select
+            coalesce(sum(n * (n - 1) // 2) filter (n <= {largest}), 0)::bigint,
+            coalesce(sum(n) filter (n > {largest}) / sum(n), 0.0)::double
+        from blocks""").fetchone()
+    return (row[0] / share**2, row[1]) if row else (0.0, 0.0)
 
 
-def _most_different(rules: list[Rule], budget: float, most: int) -> list[Rule]:
-    """Rules in the order of use: whose fields have been used least, then who makes the fewest pairs."""
+def _most_telling(rules: list[Rule], budget: float, most: int) -> list[Rule]:
+    """Rules in the order of use, while the budget lasts.
+
+    A rule of fewer keys goes first, as it asks less of a pair, and one whose fields have been used less, so that an
+    error in one field is made good by another; among equals the one with fewer pairs, which are the surer ones.
+    """
     used: dict[str, int] = {}
     chosen: list[Rule] = []
     left = list(rules)
     spent = 0.0
+
+    def order(rule: Rule) -> tuple[float, float, tuple[str, ...]]:
+        repeated = sum(used.get(field, 0) for field in rule.fields) / len(rule.fields)
+        return len(rule.keys) * (1 + repeated), rule.n_pairs, rule.keys
+
     while left and len(chosen) < most:
-        best = min(
-            left, key=lambda rule: (sum(used.get(field, 0) for field in rule.fields) / len(rule.fields), rule.n_pairs)
-        )
+        best = min(left, key=order)
         left.remove(best)
         if spent + best.n_pairs > budget:
             continue
@@ -130,7 +164,7 @@ def make_pairs(connection: duckdb.DuckDBPyConnection, rules: list[Rule], *, is_t
         return 0
     apart = "and l.source <> r.source" if is_two_source else ""
     source = ", source" if is_two_source else ""
-    parts = []
+    parts: list[str] = []
     for rule in rules:
         connection.execute(f"""
             create or replace temp table keyed_{len(parts)} as

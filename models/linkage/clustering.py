@@ -4,7 +4,7 @@ Belongs here: average linkage of weights of evidence. Does not belong here: how 
 
 Two groups of records are one person if the mean weight (bits, the prior odds included) of all pairs between them is
 above the threshold. One lucky pair cannot join two persons, as all other pairs speak against it: this is what
-connected components get wrong.
+connected components get wrong. Then each record goes where most speaks for it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import squareform
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -21,6 +22,8 @@ Integers = npt.NDArray[np.int64]
 LARGEST = 600
 """Records a group may have before its weakest pairs are left out to part it."""
 _FARTHEST = 1e3
+_GAIN = 1e-6
+"""Bits below which a move is rounding."""
 
 
 def components(n: int, left: Integers, right: Integers) -> Integers:
@@ -43,22 +46,28 @@ def cluster(
         joined = rows[weights[rows] > cutoff]
         if not len(joined):
             continue
-        member, member_of = np.unique(np.concatenate([left[joined], right[joined]]), return_inverse=True)
-        half = len(joined)
-        component = components(len(member), member_of[:half], member_of[half:])
+        component = components(n, left[joined], right[joined])
         sizes = np.bincount(component)
-        of_record = np.full(n, -1, dtype=np.int64)
-        of_record[member] = component
-        inside = rows[(of_record[left[rows]] >= 0) & (of_record[left[rows]] == of_record[right[rows]])]
-        for rows_inside in _grouped(inside, of_record[left[inside]]):
-            size = sizes[of_record[left[rows_inside[0]]]]
-            if size == 2:
-                labels[right[rows_inside[0]]] = labels[left[rows_inside[0]]]
-            elif size > LARGEST:
+        n_joined = np.bincount(component[left[joined]], minlength=len(sizes))
+        # All pairs of the group are above the threshold, and so is every mean of them.
+        is_agreed = n_joined == sizes * (sizes - 1) // 2
+        _join(labels, np.concatenate([left[joined], right[joined]]), component, is_agreed)
+        inside = rows[component[left[rows]] == component[right[rows]]]
+        inside = inside[~is_agreed[component[left[inside]]]]
+        for rows_inside in _grouped(inside, component[left[inside]]):
+            if sizes[component[left[rows_inside[0]]]] > LARGEST:
                 todo.append((rows_inside, max(cutoff + 1.0, float(np.quantile(weights[rows_inside], 0.05)))))
             else:
                 _average_link(labels, left[rows_inside], right[rows_inside], weights[rows_inside], unseen, threshold)
     return labels
+
+
+def _join(labels: Integers, records: Integers, component: Integers, is_agreed: npt.NDArray[np.bool_]) -> None:
+    """Give all these records, where their whole component agrees, the number of its first record."""
+    agreed = records[is_agreed[component[records]]]
+    first = np.full(len(is_agreed), len(labels), dtype=np.int64)
+    np.minimum.at(first, component[agreed], labels[agreed])
+    labels[agreed] = first[component[agreed]]
 
 
 def _grouped(rows: Integers, group: Integers) -> list[Integers]:
@@ -75,7 +84,28 @@ def _average_link(
     low, high = np.minimum(position[:half], position[half:]), np.maximum(position[:half], position[half:])
     distance = np.full(size * (size - 1) // 2, _FARTHEST - unseen)
     distance[low * (2 * size - low - 1) // 2 + high - low - 1] = _FARTHEST - weights
-    found = fcluster(linkage(distance, method="average"), t=_FARTHEST - threshold, criterion="distance")
+    joined = fcluster(linkage(distance, method="average"), t=_FARTHEST - threshold - _GAIN, criterion="distance")
+    found = _settle(joined - 1, squareform(_FARTHEST - distance - threshold, checks=False))
     first: dict[int, int] = {}
     for record, number in zip(member.tolist(), found.tolist(), strict=True):
         labels[record] = first.setdefault(number, record)
+
+
+def _settle(groups: Integers, weights: Floats) -> Integers:
+    """Move records, one at a time, to the group that more speaks for, until none gains by a move.
+
+    A strong wrong pair joins first and keeps its two records from where they belong; here they leave each other again.
+    weights: square, above the threshold positive, its diagonal 0. Ends, as each move raises the sum within groups.
+    """
+    groups = groups.copy()
+    records = np.arange(len(groups))
+    for _ in range(len(groups)):
+        members = np.zeros((len(groups), groups.max() + 2))
+        members[records, groups] = 1.0  # the last group is empty: to stand alone
+        support = weights @ members
+        gains = support.max(axis=1) - support[records, groups]
+        record = int(np.argmax(gains))
+        if gains[record] <= _GAIN:
+            break
+        groups[record] = int(np.argmax(support[record]))
+    return groups

@@ -7,7 +7,7 @@ A pair of records is one of three things: one person (share λ_m of all pairs), 
 strangers (the rest). Within each, the levels of the comparisons are taken as independent:
 - one person: m, free;
 - household: on what relatives share (surname, address, phone, ...) free; on what is a person's own, as strangers;
-- strangers: u, from random pairs, less the share of one person's pairs that is among them.
+- strangers: u, from random pairs, less the shares of the other two among them.
 Pairs that no blocking rule found count as strangers'. So λ_m is a share of all pairs, not of those that were looked at.
 """
 
@@ -25,6 +25,8 @@ from models.linkage.fields import SHARED_IN_A_HOUSEHOLD
 _ROUNDS = 300
 _STILL = 1e-7
 """EM ends when λ_m moves by less than this part of itself."""
+_EXPECTED_PAIRS = 20.0
+"""How many pairs the expectation of one person's levels counts for: it decides where there are fewer true pairs."""
 _RAREST = 0.5
 """Pairs that a level never seen is taken to have been seen in."""
 
@@ -86,10 +88,10 @@ def _fit(
     smallest = _RAREST / max(random_pairs.counts.sum(), 1.0)
     match = min(candidates.counts.sum() / 10 / n_pairs, 1e-2)
     relative = match / 10 if with_relatives else 0.0
-    m = [_rising(item.n_levels) for item in comparisons]
+    m = [_expected(item.n_levels) for item in comparisons]
     u = list(seen)
     household = [
-        _rising(item.n_levels) if item.field in SHARED_IN_A_HOUSEHOLD else seen[column]
+        _expected(item.n_levels) if item.field in SHARED_IN_A_HOUSEHOLD else seen[column]
         for column, item in enumerate(comparisons)
     ]
     for _ in range(_ROUNDS):
@@ -100,11 +102,13 @@ def _fit(
         match = new
         relative = max(of_relative.sum() / n_pairs, 1e-15) if with_relatives else 0.0
         for column, item in enumerate(comparisons):
-            m[column] = _shares(candidates.levels[:, column], of_match, item.n_levels)
-            u[column] = _less_matches(seen[column], m[column], match, smallest)
-            if with_relatives and item.field in SHARED_IN_A_HOUSEHOLD:
-                household[column] = _shares(candidates.levels[:, column], of_relative, item.n_levels)
-            else:
+            levels, expected = candidates.levels[:, column], _expected(item.n_levels)
+            m[column] = _shares(levels, of_match, _EXPECTED_PAIRS * expected)
+            is_shared = with_relatives and item.field in SHARED_IN_A_HOUSEHOLD
+            if is_shared:
+                household[column] = _shares(levels, of_relative, _EXPECTED_PAIRS * expected)
+            u[column] = _less(seen[column], (m[column], match), (household[column], relative), smallest)
+            if not is_shared:
                 household[column] = u[column]
         if is_still:
             break
@@ -126,23 +130,24 @@ def _posteriors(
     return np.exp(as_match - whole), np.exp(as_relative - whole), float(whole @ patterns.counts)
 
 
-def _rising(n_levels: int) -> Floats:
-    """Where EM begins: the higher a level, the likelier."""
-    weights = np.linspace(0.15, 1.0, n_levels) ** 3
-    return np.asarray(weights / weights.sum())
+def _expected(n_levels: int) -> Floats:
+    """The levels of one person's records before the data is heard: agreement, seldom anything less."""
+    return np.append(np.full(n_levels - 1, 0.3 / (n_levels - 1)), 0.7)
 
 
 def _frequencies(patterns: Patterns, column: int, n_levels: int) -> Floats:
-    return _shares(patterns.levels[:, column], patterns.counts, n_levels, _RAREST)
+    return _shares(patterns.levels[:, column], patterns.counts, np.full(n_levels, _RAREST))
 
 
-def _shares(levels: Integers, weights: Floats, n_levels: int, floor: float = 0.05) -> Floats:
+def _shares(levels: Integers, weights: Floats, before: Floats) -> Floats:
+    """The share of each level, with so many pairs of each level taken to have been seen before."""
     is_said = levels >= 0
-    totals = np.bincount(levels[is_said], weights[is_said], minlength=n_levels) + floor
+    totals = np.bincount(levels[is_said], weights[is_said], minlength=len(before)) + before
     return np.asarray(totals / totals.sum())
 
 
-def _less_matches(seen: Floats, m: Floats, match: float, smallest: float) -> Floats:
-    """u, where `seen` = match × m + (1 - match) × u; never below the smallest that the sample can show."""
-    u = np.maximum((seen - match * m) / (1 - match), np.minimum(seen, smallest))
+def _less(seen: Floats, match: tuple[Floats, float], household: tuple[Floats, float], smallest: float) -> Floats:
+    """u, where `seen` is the mixture of strangers, matches and households; never below what the sample can show."""
+    (m, share), (h, relative) = match, household
+    u = np.maximum((seen - share * m - relative * h) / (1 - share - relative), np.minimum(seen, smallest))
     return np.asarray(u / u.sum())

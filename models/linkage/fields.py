@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 FIELDS: Final = (
-    "name", "given_name", "surname", "birthday", "city", "postcode", "gender", "occupation", "email", "phone", "address",
+    "name", "given_name", "surname", "birthday", "city", "postcode", "gender", "occupation", "email", "phone",
+    "address",
 )  # fmt: skip
 """Fields of a record, all text. `name` is a whole name and stands in where the parts of a name are missing."""
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 from models.linkage import blocking, clustering, scoring
 from models.linkage.comparisons import Compared, comparisons
 from models.linkage.estimation import Patterns, Weights, fit
+from models.linkage.evidence import with_evidence
 from models.linkage.fields import FIELDS
 from models.linkage.normalise import prepare
 
@@ -34,7 +35,8 @@ class Linkage:
     """Who is whom.
 
     clusters: int64, for each record, in the order given, the number of the first record that is the same person.
-    links: left, right (numbers of records), score (bits). n_pairs: pairs that were compared. rules: what blocked them.
+    links: left, right (numbers of records), score (bits), and evidence (words) if asked for.
+    n_pairs: pairs that were compared. rules: what blocked them.
     weights: the fitted model, None where there was nothing to fit.
     """
 
@@ -46,26 +48,28 @@ class Linkage:
     weights: Weights | None
 
 
-def link(table: pa.Table, *, threads: int | None = None, memory_limit: str | None = None) -> Linkage:
-    """Find the records of each person.
+def link(
+    table: pa.Table, *, explained: bool = False, threads: int | None = None, memory_limit: str | None = None
+) -> Linkage:
+    """Find the records of each person. The same table gives the same answer.
 
     table: any of FIELDS as columns (text, or what has a text), one row a record; a column `source`, if there, says that
-    records of one source are all different persons. Nothing else of the table is read.
+    records of one source are all different persons. Nothing else of the table is read. explained: links get a column
+    `evidence`. threads, memory_limit ("800MB"): DuckDB's; its own defaults if None.
     """
     wanted = [name for name in table.column_names if name in FIELDS or name == "source"]
     connection = duckdb.connect()
     try:
-        connection.execute("set preserve_insertion_order = false")
         if threads is not None:
             connection.execute(f"set threads = {threads}")
         if memory_limit is not None:
             connection.execute(f"set memory_limit = '{memory_limit}'")
-        return _link(connection, table.select(wanted), "source" in wanted)
+        return _link(connection, table.select(wanted), "source" in wanted, explained=explained)
     finally:
         connection.close()
 
 
-def _link(connection: duckdb.DuckDBPyConnection, table: pa.Table, is_two_source: bool) -> Linkage:
+def _link(connection: duckdb.DuckDBPyConnection, table: pa.Table, is_two_source: bool, *, explained: bool) -> Linkage:
     n_records = table.num_rows
     columns = prepare(connection, table)
     items = comparisons(columns)
@@ -82,6 +86,8 @@ def _link(connection: duckdb.DuckDBPyConnection, table: pa.Table, is_two_source:
     clusters = clustering.cluster(n_records, left, right, score, scorer.unseen, THRESHOLD)
     inside = clusters[left] == clusters[right]
     links = pa.table({"left": left[inside], "right": right[inside], "score": score[inside]})
+    if explained:
+        links = with_evidence(connection, items, links)
     return Linkage(clusters, links, THRESHOLD, n_pairs, tuple(" + ".join(rule.keys) for rule in rules), weights)
 
 
@@ -103,24 +109,36 @@ def _learn(
     chosen = "pairs" if share == 1 else f"(from pairs where hash(id_l, id_r) % 1000000 < {int(share * 1_000_000)})"
     scoring.compare(connection, items, chosen, "compared")
     candidates = scoring.patterns(connection, items, "compared")
-    apart = "and l.source <> r.source" if is_two_source else ""
     all_pairs = _all_pairs(connection, n_records, is_two_source)
-    # Each record meets a few others at random offsets of a random order: a sample of all pairs without making them all.
-    meetings = max(1, min(n_records - 1, _RANDOM_PAIRS // n_records + 1))
-    every = max(1, n_records * meetings // _RANDOM_PAIRS)
-    connection.execute(f"""
-        create or replace temp table shuffled as
-        select id, {"source," if is_two_source else ""} row_number() over (order by hash(id, 7)) - 1 as place from records""")
-    connection.execute(f"""
-        create or replace temp table random_pairs as
-        select l.id as id_l, r.id as id_r from shuffled as l
-        cross join range(1, {meetings + 1}) as meeting (step)
-        inner join shuffled as r on r.place = (l.place + 1 + (step - 1) * {max(1, (n_records - 1) // meetings)}) % {n_records} {apart}
-        where l.place % {every} = 0 and l.id <> r.id""")
+    _draw_random_pairs(connection, n_records, is_two_source)
     scoring.compare(connection, items, "random_pairs", "compared")
     random_pairs = scoring.patterns(connection, items, "compared")
     connection.execute("drop table compared")
     return fit(items, Patterns(candidates.levels, candidates.counts / share), random_pairs, all_pairs)
+
+
+def _draw_random_pairs(connection: duckdb.DuckDBPyConnection, n_records: int, is_two_source: bool) -> None:
+    """Table `random_pairs`: a sample of all pairs, evenly spread over the records, the same every time."""
+    source = ", source" if is_two_source else ""
+    apart = "and l.source <> r.source" if is_two_source else ""
+    meetings = min(n_records - 1, max(1, round(_RANDOM_PAIRS / n_records)))
+    every = max(1, n_records // _RANDOM_PAIRS)
+    stride = max(1, (n_records - 1) // meetings)
+    connection.execute(f"""
+        create or replace temp table shuffled as
+        select id{source}, row_number() over (order by hash(id, 7)) - 1 as place from records""")
+    connection.execute(f"""
+        create or replace temp table meetings as
+        select id{source}, (place + 1 + step * {stride}) % {n_records} as place
+        from shuffled, range({meetings}) as meeting (step)
+        where place % {every} = 0""")
+    connection.execute(f"""
+        create or replace temp table random_pairs as
+        select l.id as id_l, r.id as id_r from meetings as l
+        inner join shuffled as r on l.place = r.place {apart}
+        where l.id <> r.id""")
+    connection.execute("drop table meetings")
+    connection.execute("drop table shuffled")
 
 
 def _all_pairs(connection: duckdb.DuckDBPyConnection, n_records: int, is_two_source: bool) -> float:

@@ -11,8 +11,8 @@ import unicodedata
 from functools import cache
 
 _COMPOUND_SURNAMES = frozenset(
-    "欧阳 歐陽 司马 司馬 上官 诸葛 諸葛 东方 東方 皇甫 尉迟 尉遲 公孙 公孫 慕容 令狐 司徒 司空 夏侯 长孙 長孫 宇文 独孤 獨孤 "
-    "南宫 南宮 端木 百里 东郭 東郭 呼延 轩辕 軒轅 闻人 聞人 澹台 澹臺 钟离 鍾離 太史 申屠 鲜于 鮮于".split()
+    "欧阳 歐陽 司马 司馬 上官 诸葛 諸葛 东方 東方 皇甫 尉迟 尉遲 公孙 公孫 慕容 令狐 司徒 司空 夏侯 长孙 長孫 宇文 "
+    "独孤 獨孤 南宫 南宮 端木 百里 东郭 東郭 呼延 轩辕 軒轅 闻人 聞人 澹台 澹臺 钟离 鍾離 太史 申屠 鲜于 鮮于".split()
 )
 _HAN = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _IS_HAN = re.compile(f"[{_HAN}]")

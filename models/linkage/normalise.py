@@ -23,7 +23,10 @@ from models.linkage.fields import FIELDS
 
 _MISSING = "('null', 'none', 'n/a', 'unknown', '未知', '不详', '无', '-')"
 _ASCII = "regexp_full_match({v}, '[\\x20-\\x7E]*')"
-_FOLDED = "trim(regexp_replace(regexp_replace(lower({v}), '[''`]+', '', 'g'), '[^a-z0-9]+', ' ', 'g'))"
+_FOLDED = (
+    "if(regexp_full_match(lower({v}), '[a-z0-9]*'), lower({v}), "
+    "trim(regexp_replace(regexp_replace(lower({v}), '[''`]+', '', 'g'), '[^a-z0-9]+', ' ', 'g')))"
+)
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> list[str]:
@@ -31,6 +34,8 @@ def prepare(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> list[str]
 
     Values may be of any type; dates and numbers are read as their text.
     """
+    if not table.num_columns:
+        return []
     connection.register("given_records", table)
     fields = [field for field in FIELDS if field in table.column_names]
     texts = ", ".join(
@@ -53,7 +58,24 @@ def prepare(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> list[str]
     connection.execute(
         f"create or replace temp table folded as select id{source}, {columns} from said {' '.join(joins)}"
     )
+    if "name" in fields:
+        _place_single_words(connection)
     return _keep(connection, list(made), source)
+
+
+def _place_single_words(connection: duckdb.DuckDBPyConnection) -> None:
+    """A name of one word is a surname if in this table the word is a surname more often than a given name."""
+    connection.execute("""
+        update folded set given_name = null, surname = folded.given_name
+        from (
+            select word, count(*) filter (part = 'surname') as as_surname, count(*) as in_all
+            from (
+                select surname as word, 'surname' as part from folded where given_name is not null
+                union all
+                select given_name as word, 'given' as part from folded where surname is not null
+            ) where word is not null group by word
+        ) as words
+        where folded.surname is null and folded.given_name = words.word and as_surname * 2 > in_all""")
 
 
 def _keep(connection: duckdb.DuckDBPyConnection, columns: list[str], source: str) -> list[str]:
@@ -138,7 +160,10 @@ def _name_part(field: str, connection: duckdb.DuckDBPyConnection, made: dict[str
 
 def _whole_name(connection: duckdb.DuckDBPyConnection, made: dict[str, str], joins: list[str]) -> None:
     """Both parts of a name; two to four plain words without a comma or title are split in SQL."""
-    is_plain = "regexp_full_match(said.name, '[A-Za-z''-]+( [A-Za-z''-]+){1,3}') and not regexp_matches(lower(said.name), '^(mr|mrs|ms|miss|dr|prof|sir) | (jr|sr)$')"
+    is_plain = (
+        "regexp_full_match(said.name, '[A-Za-z''-]+( [A-Za-z''-]+){1,3}') "
+        "and not regexp_matches(lower(said.name), '^(mr|mrs|ms|miss|dr|prof|sir) | (jr|sr)$')"
+    )
     for part, pattern in (("given_name", "^(.*) [^ ]+$"), ("surname", "^.* ([^ ]+)$")):
         index = 0 if part == "given_name" else 1
         made[part] = _read_name(connection, joins, is_plain, pattern, index)

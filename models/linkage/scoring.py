@@ -8,7 +8,6 @@ A score is the weight of evidence in bits, prior odds included: 0 means as likel
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,7 +30,6 @@ class Scorer:
     def __init__(self, connection: duckdb.DuckDBPyConnection, weights: Weights) -> None:
         from splink import DuckDBAPI, Linker, SettingsCreator
 
-        logging.getLogger("splink").setLevel(logging.ERROR)
         self._connection = connection
         self._weights = weights
         settings = SettingsCreator(
@@ -39,19 +37,21 @@ class Scorer:
             unique_id_column_name="id",
             probability_two_random_records_match=weights.match,
             comparisons=[
-                as_splink(item, weights.m[column], weights.u[column]) for column, item in enumerate(weights.comparisons)
+                as_splink(item, weights.m[column].tolist(), weights.u[column].tolist())
+                for column, item in enumerate(weights.comparisons)
             ],
             blocking_rules_to_generate_predictions=[],
             retain_intermediate_calculation_columns=True,
             retain_matching_columns=False,
         )
         self._api = DuckDBAPI(connection)
-        self._linker: Any = Linker(self._api.register("records"), settings)
+        self._linker: Any = Linker(self._api.register("records"), settings, log_level=None)
 
     def score(self, pairs: str, into: str) -> None:
         """Table `into` (id_l, id_r, score) of the pairs (id_l, id_r) of table `pairs` that are not hopeless."""
         self._connection.execute(
-            f"create or replace table blocked as select '0' as match_key, id_l as join_key_l, id_r as join_key_r from {pairs}"
+            "create or replace table blocked as "
+            f"select '0' as match_key, id_l as join_key_l, id_r as join_key_r from {pairs}"
         )
         self._linker.table_management.register_blocked_pairs_for_predict(self._api.register("blocked"))
         predicted = self._linker.inference.predict(threshold_match_weight=_HOPELESS, warning_mode="never")
