@@ -11,7 +11,7 @@ import unicodedata
 from datetime import date, datetime
 
 import phonenumbers
-from dateutil import parser as date_parser  # type: ignore[import-untyped]
+from dateutil import parser as date_parser
 
 _ISO = re.compile(r"(\d{4})\D{1,2}(\d{1,2})\D{1,2}(\d{1,2})(?!\d)")
 _ISO_MONTH = re.compile(r"(\d{4})\D(\d{1,2})\D?$")
