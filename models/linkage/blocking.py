@@ -35,7 +35,7 @@ _SAMPLE = 25_000
 """Records on which the size of a rule is estimated."""
 _LARGEST_BLOCK = 400
 _FEWEST_PAIRS = 400_000
-_PAIRS_A_RECORD, _PAIRS_A_RECORD_BEYOND = 6.0, 1.5
+_PAIRS_A_RECORD, _PAIRS_A_RECORD_BEYOND = 6.0, 3.0
 """The budget: so many pairs, and more for each record, fewer for each beyond _WIDE."""
 _LARGEST_PART = 1 / 3
 """Of the budget, for one rule."""
