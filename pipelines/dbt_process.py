@@ -18,13 +18,20 @@ PARENT = "OMNILAKE_DBT_PARENT"
 """Variable with the process id of the job that starts dbt."""
 
 
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process as soon as that parent has ended; end at once if it ended before this call."""
+def die_with_parent(job: int) -> None:
+    """Have the kernel kill this process as soon as its parent has ended; end at once if the job has ended already.
+
+    job: process id of the job; usually the parent itself, but something that measures may stand between.
+    """
     if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
+    try:
+        os.kill(job, 0)
+    except ProcessLookupError:
         sys.exit("The job that started dbt has ended.")
+    except PermissionError:
+        pass  # it is there
 
 
 def main() -> None:

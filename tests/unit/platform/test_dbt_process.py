@@ -50,7 +50,9 @@ def test_a_killed_job_takes_its_dbt_along() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
 def test_a_dbt_whose_job_ended_before_it_began_does_not_begin() -> None:
-    late = CHILD.format(parent=os.getpid() + 1)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    late = CHILD.format(parent=ended.pid)
     done = subprocess.run([sys.executable, "-c", late], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1
     assert done.stdout == ""
