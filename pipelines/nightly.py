@@ -61,13 +61,17 @@ def run_nightly(
     holds the home, and PermanentError with the failed step and its reason.
     """
     with single_writer(settings):
+        from pipelines.activation.campaigns import load_campaigns
         from pipelines.assets.platform import Platform
         from pipelines.connectors.registry import load_connectors
+        from pipelines.destinations.registry import load_destinations
 
         platform = Platform(settings, progress)
         channels = platform.channels  # a wrong channels.yml stops here, before Dagster starts
         note_places(settings)
         load_connectors(settings, channels)  # so does a wrong setting or a missing secret of a connector
+        if activate:  # and what would else be found at the end of the night
+            load_campaigns(settings, set(load_destinations(settings)))
         had_key_file = settings.key_file.exists()
         ensure_keys(settings)
         if settings.key_file.exists() and not had_key_file:

@@ -111,7 +111,7 @@ class Campaign(_Strict):
     holdout: Holdout = Holdout()
     budget: Budget
     priority: Literal["monetary", "random"] = "monetary"
-    destinations: tuple[str, ...] = Field(min_length=1)
+    destinations: tuple[str, ...] | None = Field(default=None, min_length=1)
     wave: Name | None = None
     wave_days: int | None = Field(default=None, ge=1)
     starts_on: date | None = None
@@ -125,7 +125,7 @@ class Campaign(_Strict):
             raise ValueError("wave_days counts from starts_on, which is missing")
         if self.starts_on and self.ends_on and self.ends_on < self.starts_on:
             raise ValueError("ends_on lies before starts_on")
-        if len(set(self.destinations)) < len(self.destinations):
+        if self.destinations and len(set(self.destinations)) < len(self.destinations):
             raise ValueError("destinations names one of them twice")
         return self
 
@@ -168,7 +168,7 @@ def load_campaigns(settings: Settings, destinations: set[str] | None = None) -> 
 
 def _check_destinations(path: Path, parsed: CampaignFile, destinations: set[str]) -> None:
     for campaign_id, campaign in parsed.campaigns.items():
-        missing = set(campaign.destinations) - destinations
+        missing = set(campaign.destinations or ()) - destinations
         if missing:
             raise ConfigurationError(
                 f"{path}: campaigns.{campaign_id}.destinations names {', '.join(sorted(missing))}; "

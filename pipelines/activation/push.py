@@ -286,7 +286,7 @@ class _Planning:
         if self.write:
             outbox.withhold(self.engine, withheld)
         for campaign_id, campaign in file.campaigns.items():
-            able = [name for name in campaign.destinations if every[name].wants(Operation.COUPON)]
+            able = [name for name in campaign.destinations or sorted(every) if every[name].wants(Operation.COUPON)]
             if not chosen.intersection(able):
                 if not able:
                     self.report.notes.append(f"campaign {campaign_id}: no destination of it takes coupons.")

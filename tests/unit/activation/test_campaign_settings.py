@@ -89,3 +89,12 @@ def test_a_campaign_runs_from_its_first_to_its_last_day(world):
     assert [campaign.runs_on(date(2026, 1, day)) for day in (1, 31)] == [True, True]
     assert not campaign.runs_on(date(2025, 12, 31))
     assert not campaign.runs_on(date(2026, 2, 1))
+
+
+def test_the_packaged_campaigns_go_wherever_coupons_are_taken(settings):
+    (settings.home / "reference").mkdir(parents=True)
+    (settings.home / "reference" / "destinations.yml").write_text("destinations: {out: {kind: files}}")
+
+    parsed = load_campaigns(settings, set(load_destinations(settings)))
+
+    assert [campaign.destinations for campaign in parsed.campaigns.values()] == [None]
