@@ -224,6 +224,7 @@ PLANNED = """
                         'value': $offer_value,
                         'threshold': $offer_threshold,
                         'currency': $offer_currency,
+                        'max_discount': $offer_max_discount,
                         'valid_from': $decided_on,
                         'valid_to': $valid_to
                     }

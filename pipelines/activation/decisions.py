@@ -204,6 +204,7 @@ def _make_deliveries(
         "offer_value": str(offer.value),
         "offer_threshold": str(offer.threshold),
         "offer_currency": offer.currency,
+        "offer_max_discount": None if offer.max_discount is None else str(offer.max_discount),
     }
     connection.execute(f"CREATE OR REPLACE TEMP TABLE newly_planned AS {rules.PLANNED}", parameters)
     connection.execute(f"INSERT INTO coupon_history BY NAME SELECT {', '.join(COUPON_HISTORY)} FROM newly_planned")

@@ -44,7 +44,7 @@ _HEADERS = {
     Operation.RECOMMENDATIONS: [*_COMMON, "rank", "sku", "reason", "store_id"],
     Operation.COUPON: [
         *_COMMON, "campaign_id", "wave", "coupon_code", "kind", "value", "threshold", "currency", "valid_from",
-        "valid_to",
+        "valid_to", "max_discount",
     ],
 }  # fmt: skip
 
@@ -173,5 +173,5 @@ def _coupon_rows(coupon: CouponIssue) -> Iterator[list[Any]]:
     offer = coupon.offer
     yield [
         *_common(coupon), coupon.campaign_id, coupon.wave, coupon.code, offer.kind, offer.value, offer.threshold,
-        offer.currency, coupon.valid_from, coupon.valid_to,
+        offer.currency, coupon.valid_from, coupon.valid_to, offer.max_discount,
     ]  # fmt: skip

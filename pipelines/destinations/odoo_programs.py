@@ -34,11 +34,13 @@ class _Terms:
     threshold: Decimal
     currency: str
     starts_on: date | None
+    max_discount: Decimal | None
 
     def digest(self, prefix: str) -> str:
         parts = (
             prefix, self.campaign_id, self.kind, _number(self.value), _number(self.threshold), self.currency,
             self.starts_on.isoformat() if self.starts_on else "",
+            _number(self.max_discount) if self.max_discount is not None else "",
         )  # fmt: skip
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:_DIGEST]
 
@@ -91,7 +93,9 @@ class Programs:
         if offer.currency != self._currency:
             raise UnsupportedOfferError(f"the offer is in {offer.currency}, the till in {self._currency}")
         later = coupon.valid_from if coupon.valid_from > coupon.decided_on else None
-        return _Terms(coupon.campaign_id, offer.kind, offer.value, offer.threshold, offer.currency, later)
+        return _Terms(
+            coupon.campaign_id, offer.kind, offer.value, offer.threshold, offer.currency, later, offer.max_discount
+        )
 
     def _company_currency(self) -> str:
         user = self._api.read("res.users", "context_get")["uid"]
@@ -136,6 +140,8 @@ class Programs:
             "reward_ids/discount_applicability": "order",
             "reward_ids/required_points": "1",
         }
+        if terms.max_discount is not None:
+            columns["reward_ids/discount_max_amount"] = _number(terms.max_discount)
         if terms.starts_on:
             columns["date_from"] = terms.starts_on.isoformat()
         answer = self._api.effect(_MODEL, "load", fields=list(columns), data=[list(columns.values())])

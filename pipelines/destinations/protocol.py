@@ -71,12 +71,17 @@ class TagChange:
 
 @dataclass(frozen=True)
 class Offer:
-    """What a coupon is worth. `value` is money for amount_off, percent for percent_off, the gift's worth for gift."""
+    """What a coupon is worth. `value` is money for amount_off, percent for percent_off, the gift's worth for gift.
+
+    max_discount: the most that a percent_off may take off. A destination that can't hold it refuses the coupon, since
+    the campaign's budget counts on it.
+    """
 
     kind: str
     value: Decimal
     threshold: Decimal
     currency: str
+    max_discount: Decimal | None = None
 
 
 @dataclass(frozen=True)

@@ -230,6 +230,7 @@ def _coupon(coupon: CouponIssue) -> dict[str, Any]:
         "value": coupon.offer.value,
         "threshold": coupon.offer.threshold,
         "currency": coupon.offer.currency,
+        "max_discount": coupon.offer.max_discount,
         "valid_from": coupon.valid_from.isoformat(),
         "valid_to": coupon.valid_to.isoformat(),
     }

@@ -254,6 +254,8 @@ class ShopifyDestination:
     def _unfit(self, coupon: CouponIssue) -> str | None:
         if coupon.offer.kind not in ("amount_off", "percent_off"):
             return f"Shopify's basic discount can't carry an offer of kind {coupon.offer.kind}"
+        if coupon.offer.max_discount is not None:
+            return "Shopify's basic discount can't hold a percentage below a greatest amount (max_discount)"
         currency = self._settings["currencyCode"]
         if coupon.offer.kind == "amount_off" and coupon.offer.currency != currency:
             return f"the offer is in {coupon.offer.currency}, the shop sells in {currency}"

@@ -109,6 +109,8 @@ class Coupons:
         offer = coupon.offer
         if offer.kind not in _ACTIONS:
             return f"a Vendure promotion can't give {offer.kind}"
+        if offer.max_discount is not None:
+            return "a Vendure promotion can't hold a percentage below a greatest amount (max_discount)"
         if offer.currency != self._channel["defaultCurrencyCode"]:
             return f"the offer is in {offer.currency}, the Vendure channel in {self._channel['defaultCurrencyCode']}"
         digits = self._api.money_digits()

@@ -104,6 +104,9 @@ class WooCommerceDestination:
             address, offer = addresses.get(coupon.source_id), coupon.offer
             if offer.kind not in ("amount_off", "percent_off"):
                 outcomes.append(rejected(coupon.key, f"WooCommerce can't carry an offer of kind {offer.kind}"))
+            elif offer.max_discount is not None:
+                held = "a percentage below a greatest amount (max_discount)"
+                outcomes.append(rejected(coupon.key, f"WooCommerce can't hold {held}"))
             elif offer.kind == "amount_off" and offer.currency != self._shop.currency():
                 words = f"the offer is in {offer.currency}, the shop sells in {self._shop.currency()}"
                 outcomes.append(rejected(coupon.key, words))

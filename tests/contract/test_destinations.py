@@ -207,3 +207,19 @@ def test_a_withdrawn_list_reaches_the_destination(make_destination):
     send(destination, Operation.RECOMMENDATIONS, [withdrawn])
 
     assert destination.read_back(Operation.RECOMMENDATIONS, [withdrawn]) == {"k": Found.PRESENT}
+
+
+UNCAPPED = ("mall", "shopify_shop", "woocommerce_shop")
+"""Platforms whose percentages know no greatest amount."""
+
+
+def test_a_percentage_is_held_below_its_greatest_amount_or_refused(make_destination, request):
+    destination = make_destination()
+    if Operation.COUPON not in destination.capabilities().operations:
+        pytest.skip("issues no coupons")
+    (coupon,) = records(Operation.COUPON, range(1))
+    capped = replace(coupon, offer=Offer("percent_off", Decimal(20), Decimal(0), "CNY", max_discount=Decimal("30.00")))
+    outcome = send(destination, Operation.COUPON, [capped])[coupon.key]
+
+    is_refused = request.node.callspec.id in UNCAPPED
+    assert outcome is (OutcomeKind.REJECTED if is_refused else OutcomeKind.APPLIED)
