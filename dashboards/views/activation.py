@@ -6,6 +6,7 @@ Belongs here: the layout of the page. Queries are in `dashboards/queries/activat
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import streamlit as st
@@ -42,7 +43,9 @@ def _draw_cards(context: Context) -> None:
     totals = context.reader.rows(queries.TOTALS)[0]
     found = [Card(name, context.formats.count(totals[name])) for name in _FIGURES]
     if totals["oldest"] is not None:
-        found.append(Card("deliveries_oldest", context.formats.instant(totals["oldest"])))
+        waits = datetime.now(UTC).replace(tzinfo=None) - totals["oldest"]
+        age = context.formats.hours(waits.total_seconds() / 3600)
+        found.append(Card("deliveries_oldest", age, note=context.formats.instant(totals["oldest"])))
     cards(context.language, found)
 
 
