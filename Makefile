@@ -9,7 +9,7 @@ ORDERS ?= 100000
 HOME_DIR ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint test-python test-pages test-servers test-peers chaos bench format browser clean
+.PHONY: help setup demo test lint test-python test-pages test-vendure test-servers test-peers chaos bench format browser clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,10 +42,13 @@ test-python: setup
 test-pages: setup browser  ## The pages in headless Chromium
 	$(RUN) pytest -m browser tests/dashboards
 
+test-vendure: setup  ## Against a real Vendure on PostgreSQL, installed and started beside everything
+	$(RUN) pytest -m peer tests/peers/test_vendure_reading.py tests/peers/test_vendure_sending.py tests/peers/test_vendure_job.py
+
 test-servers: setup  ## Against a real Vendure on PostgreSQL and a real Odoo 19, installed and started beside everything
 	$(RUN) pytest -m peer tests/peers
 
-test-peers: test-pages test-servers  ## All slow proofs: Chromium, Vendure, Odoo, PostgreSQL, real data sets, kills
+test-peers: test-pages test-vendure test-servers  ## All slow proofs: Chromium, Vendure, Odoo, PostgreSQL, real data sets, kills
 	$(RUN) pytest -n 2 --dist loadgroup -m slow
 
 browser:  ## Install headless Chromium where the machine lets us (Debian, as root)
