@@ -27,6 +27,7 @@ def command(port: int = 8501, *, open_browser: bool = False) -> list[str]:
         "--server.port", str(port),
         "--server.headless", "false" if open_browser else "true",
         "--server.fileWatcherType", "none",
+        "--server.showEmailPrompt", "false",
         "--browser.gatherUsageStats", "false",
         "--browser.serverAddress", ADDRESS,
         "--client.toolbarMode", "minimal",
