@@ -10,6 +10,8 @@ import os
 import socket
 import subprocess
 import sys
+import time
+import webbrowser
 from pathlib import Path
 
 from pipelines.errors import ConfigurationError
@@ -19,15 +21,17 @@ ADDRESS = "127.0.0.1"
 _APP = Path(__file__).resolve().parent / "app.py"
 
 
-def command(port: int = 8501, *, open_browser: bool = False) -> list[str]:
-    """The command line that serves the pages on this machine alone, without usage statistics."""
+def command(port: int = 8501) -> list[str]:
+    """The command line that serves the pages on this machine alone, without usage statistics.
+
+    Headless, for else Streamlit asks for an e-mail address first and advertises its tools to developers on every page.
+    """
     return [
         sys.executable, "-m", "streamlit", "run", str(_APP),
         "--server.address", ADDRESS,
         "--server.port", str(port),
-        "--server.headless", "false" if open_browser else "true",
+        "--server.headless", "true",
         "--server.fileWatcherType", "none",
-        "--server.showEmailPrompt", "false",
         "--browser.gatherUsageStats", "false",
         "--browser.serverAddress", ADDRESS,
         "--client.toolbarMode", "minimal",
@@ -46,8 +50,10 @@ def launch(settings: Settings, port: int = 8501, open_browser: bool = False) -> 
     Raises ConfigurationError if the port is no port or is taken.
     """
     check_port(port)
-    server = subprocess.Popen(command(port, open_browser=open_browser), env=environment(settings), cwd=REPOSITORY)
+    server = subprocess.Popen(command(port), env=environment(settings), cwd=REPOSITORY)
     try:
+        if open_browser and _answers(port, server):
+            webbrowser.open(f"http://{ADDRESS}:{port}")
         return server.wait()
     except KeyboardInterrupt:
         # The terminal has sent the signal to the server too.
@@ -56,6 +62,16 @@ def launch(settings: Settings, port: int = 8501, open_browser: bool = False) -> 
     finally:
         if server.poll() is None:
             server.terminate()
+
+
+def _answers(port: int, server: subprocess.Popen[bytes]) -> bool:
+    """Wait until the server listens; False if it ended before."""
+    while server.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex((ADDRESS, port)) == 0:
+                return True
+        time.sleep(0.1)
+    return False
 
 
 def check_port(port: int) -> None:

@@ -65,10 +65,12 @@ def _draw(context: Context, statement: str, key: str, columns: Sequence[str]) ->
 
 
 def _named(context: Context, found: pa.Table) -> dict[str, dict[str, str]]:
-    """Names of the coded values."""
-    return {
-        column: {
-            value: context.language.name_of(group, value) for value in found[column].to_pylist() if value is not None
-        }
+    """Names of the coded values, and reasons in the reader's language."""
+    language = context.language
+    names = {
+        column: {value: language.name_of(group, value) for value in found[column].to_pylist() if value is not None}
         for column, group in (("state", "delivery_states"), ("operation", "operations"))
     }
+    if "reason" in found.column_names:
+        names["reason"] = {reason: language.reason(reason) for reason in found["reason"].to_pylist() if reason}
+    return names

@@ -126,6 +126,15 @@ def test_every_reason_to_wait_has_chinese_words() -> None:
     assert [reason for reason in sorted(reasons) if Language("zh").reason(reason) == reason] == []
 
 
+def test_every_reason_of_a_campaigns_decision_has_chinese_words() -> None:
+    rules = (DASHBOARDS.parent / "pipelines" / "activation" / "decision_rules.py").read_text(encoding="utf-8")
+    found = re.findall(r"(?:THEN|ELSE) '([^']+)'", rules)
+    reasons = {f"{reason}mall" if reason.endswith(" ") else reason for reason in found if " " in reason}
+    reasons |= {"2 coupon(s) within 90 days already", "1 coupon(s) of kind recall within 90 days already"}
+    assert len(reasons) > 8
+    assert [reason for reason in sorted(reasons) if Language("zh").reason(reason) == reason] == []
+
+
 def test_a_reason_keeps_what_it_names_and_english_stays_as_it_is() -> None:
     reason = "the file lacks the column sku; every orders file needs it"
     assert Language("zh").reason(reason) == "文件缺少列 sku；orders 的每个文件都必须有"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dashboards import launch as launching
 from dashboards.launch import ADDRESS, check_port, command, environment, launch
 from pipelines.errors import ConfigurationError
 from pipelines.settings import Settings
@@ -19,8 +20,21 @@ def test_the_server_listens_on_this_machine_alone_and_reports_to_nobody() -> Non
     assert Path(command(8600)[4]).is_file()
 
 
-def test_a_browser_opens_only_where_it_is_asked_for() -> None:
-    assert "--server.headless false" in " ".join(command(8600, open_browser=True))
+def test_the_browser_opens_once_the_server_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listening = "import socket, time; s = socket.create_server(('127.0.0.1', {port})); time.sleep(1)"
+    with socket.socket() as free:
+        free.bind((ADDRESS, 0))
+        port = free.getsockname()[1]
+    opened: list[str] = []
+    monkeypatch.setattr(launching, "command", lambda port: [sys.executable, "-c", listening.format(port=port)])
+    monkeypatch.setattr(launching.webbrowser, "open", opened.append)
+
+    assert launching.launch(Settings(home=tmp_path), port, open_browser=True) == 0
+    assert opened == [f"http://127.0.0.1:{port}"]
+
+    monkeypatch.setattr(launching, "command", lambda _port: [sys.executable, "-c", "raise SystemExit(3)"])
+    assert launching.launch(Settings(home=tmp_path), port, open_browser=True) == 3
+    assert len(opened) == 1
 
 
 def test_the_server_reads_the_home_it_is_given(tmp_path: Path) -> None:
