@@ -45,6 +45,8 @@ _ORDERS_A_PAGE = 100
 """An order brings its lines, payments, refunds and history, each of which costs the server a query."""
 _MOMENTS_A_PAGE = 500
 _VARIANTS_A_PAGE = 200
+_SMALLEST_PAGE = 5
+"""A page must hold more than the row that is read again."""
 _ALL_TIME = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC))
 _FETCHES = frozenset({"members", "orders", "products"})
 
@@ -56,13 +58,14 @@ def connect(options: Options) -> VendureConnector:
 
     Settings beside those of `open_api`: stores (mapping of stock location id to store id), lookback_days (how long an
     order is watched for what moves none of its times), consent_field (boolean custom field of the customer: may be sent
-    advertisements), webhook_secret_env.
+    advertisements), page_size (the most rows a page: a server's `adminListQueryLimit`), webhook_secret_env.
     """
     read = SettingsReader(options)
     api = open_api(read)
     stores = {str(location): str(store) for location, store in read.mapping("stores").items()}
     lookback = timedelta(days=read.whole("lookback_days", 60, most=3650))
     consent_field = read.text("consent_field", None)
+    most_rows = read.whole("page_size", LARGEST_PAGE, least=_SMALLEST_PAGE, most=LARGEST_PAGE)
     secret = read.secret("webhook_secret", None)
     read.end()
     if consent_field is not None and not re.fullmatch(r"[A-Za-z]\w*", consent_field):
@@ -70,7 +73,7 @@ def connect(options: Options) -> VendureConnector:
             f"channels.yml: channel {options.channel!r} has an unusable consent_field; give the name of a boolean "
             "custom field of the customer."
         )
-    return VendureConnector(options.channel, api, stores, lookback, consent_field, secret)
+    return VendureConnector(options.channel, api, stores, lookback, consent_field, secret, most_rows)
 
 
 class VendureConnector:
@@ -84,6 +87,7 @@ class VendureConnector:
         lookback: timedelta,
         consent_field: str | None,
         webhook_secret: str | None,
+        most_rows: int = LARGEST_PAGE,
     ) -> None:
         self.channel = channel
         self._api = api
@@ -92,18 +96,22 @@ class VendureConnector:
         self._consent_field = consent_field
         self._customers = documents.customers(consent_field)
         self._webhook_secret = webhook_secret
+        self._rows_a_page = most_rows
+        self._orders_a_page = min(_ORDERS_A_PAGE, most_rows)
+        self._moments_a_page = min(_MOMENTS_A_PAGE, most_rows)
+        self._variants_a_page = min(_VARIANTS_A_PAGE, most_rows)
 
     def capabilities(self) -> Capabilities:
         """Orders are swept too: beyond `lookback_days`, only a sweep sees a late refund."""
         return Capabilities(
             feeds={
-                "members": FeedCapability(page_size=LARGEST_PAGE),
+                "members": FeedCapability(page_size=self._rows_a_page),
                 "orders": FeedCapability(
-                    page_size=_MOMENTS_A_PAGE, sweep_every=timedelta(days=7), sweep_span=2 * self._lookback
+                    page_size=self._moments_a_page, sweep_every=timedelta(days=7), sweep_span=2 * self._lookback
                 ),
-                "products": FeedCapability(is_incremental=False, page_size=_VARIANTS_A_PAGE),
-                "coupons": FeedCapability(page_size=LARGEST_PAGE),
-                "stores": FeedCapability(is_incremental=False, page_size=LARGEST_PAGE),
+                "products": FeedCapability(is_incremental=False, page_size=self._variants_a_page),
+                "coupons": FeedCapability(page_size=self._rows_a_page),
+                "stores": FeedCapability(is_incremental=False, page_size=self._rows_a_page),
             },
             fetches=_FETCHES,
             has_webhooks=self._webhook_secret is not None,
@@ -114,18 +122,18 @@ class VendureConnector:
     ) -> Iterator[Page]:
         match feed:
             case "members":
-                walk = Walk("updatedAt", since, until, LARGEST_PAGE, {})
+                walk = Walk("updatedAt", since, until, self._rows_a_page, {})
                 yield from self._pages(walk, self._customers, self._members, state)
             case "orders":
                 yield from self._orders(since, until, state)
             case "products":
-                walk = Walk("createdAt", *_ALL_TIME, _VARIANTS_A_PAGE, {})
+                walk = Walk("createdAt", *_ALL_TIME, self._variants_a_page, {})
                 yield from self._pages(walk, documents.VARIANTS, self._variants, state)
             case "coupons":
-                walk = Walk("updatedAt", since, until, LARGEST_PAGE, {"couponCode": {"isNull": False}})
+                walk = Walk("updatedAt", since, until, self._rows_a_page, {"couponCode": {"isNull": False}})
                 yield from self._pages(walk, documents.PROMOTIONS, self._coupons, state)
             case "stores":
-                walk = Walk("createdAt", *_ALL_TIME, LARGEST_PAGE, {})
+                walk = Walk("createdAt", *_ALL_TIME, self._rows_a_page, {})
                 yield from self._pages(walk, documents.LOCATIONS, self._locations, state)
             case _:
                 raise ValueError(f"Vendure has no feed {feed!r}")
@@ -166,12 +174,14 @@ class VendureConnector:
         since = max(since, _ALL_TIME[0])
         before = {"orderPlacedAt": {"before": api_time(since)}}
         earlier = since - min(self._lookback, since - _ALL_TIME[0])
+        placed = Walk("orderPlacedAt", since, until, self._orders_a_page, {})
+        changed = Walk("updatedAt", since, until, self._orders_a_page, before)
+        moved = Walk("orderPlacedAt", earlier, since, self._moments_a_page, {})
         passes: list[tuple[str, Walk, Listing, Callable[[Sequence[Node]], Rows]]] = [
-            ("placed", Walk("orderPlacedAt", since, until, _ORDERS_A_PAGE, {}), documents.ORDERS, self._order_rows),
-            ("changed", Walk("updatedAt", since, until, _ORDERS_A_PAGE, before), documents.ORDERS, self._order_rows),
-            ("moved", Walk("orderPlacedAt", earlier, since, _MOMENTS_A_PAGE, {}), documents.ORDER_MOMENTS,
-             lambda nodes: self._moved(nodes, since)),
-        ]  # fmt: skip
+            ("placed", placed, documents.ORDERS, self._order_rows),
+            ("changed", changed, documents.ORDERS, self._order_rows),
+            ("moved", moved, documents.ORDER_MOMENTS, lambda nodes: self._moved(nodes, since)),
+        ]
         start = state["pass"] if state else "placed"
         names = [name for name, *_ in passes]
         place = state["place"] if state else None
@@ -198,9 +208,9 @@ class VendureConnector:
         if feed not in _FETCHES:
             raise ValueError(f"Vendure can't fetch records of {feed!r}")
         listing, translate, size = {
-            "members": (self._customers, self._members, LARGEST_PAGE),
-            "orders": (documents.ORDERS, self._order_rows, _ORDERS_A_PAGE),
-            "products": (documents.VARIANTS, self._variants, _VARIANTS_A_PAGE),
+            "members": (self._customers, self._members, self._rows_a_page),
+            "orders": (documents.ORDERS, self._order_rows, self._orders_a_page),
+            "products": (documents.VARIANTS, self._variants, self._variants_a_page),
         }[feed]
         known = [source_id for source_id in source_ids if is_id(source_id)]
         batches = (known[start : start + size] for start in range(0, len(known), size))

@@ -39,8 +39,10 @@ reporting_currency: CNY
 timezone: Asia/Shanghai
 channels:
   - {{id: mall, name: 商城, kind: pc_web, currency: CNY, connector: vendure, url: "{url}", username: {admin},
-     password_env: MALL_PASSWORD, consent_field: marketingConsent, timeout: 3}}
+     password_env: MALL_PASSWORD, consent_field: marketingConsent, timeout: 2,
+     page_size: 5}}
 """
+"""Small pages and short waits: many requests a night for faults to strike."""
 DESTINATIONS = "destinations: {mall: {kind: vendure, channel: mall}}\n"
 CAMPAIGNS = """\
 campaigns:
@@ -231,7 +233,7 @@ def troubled_nights(
     chance, struck = random.Random(seed), 0
     address = urlsplit(story.mall.url)
     upstream = (str(address.hostname), int(address.port or 0))
-    with FaultProxy(upstream, seed, share, errors=ERRORS, expired=EXPIRED, hang=4.0) as proxy:
+    with FaultProxy(upstream, seed, share, errors=ERRORS, expired=EXPIRED, hang=2.5) as proxy:
         home.at(proxy.url)
         for night in range(3):
             wanted_kills, wanted_faults = kills * (night + 1) // 3, faults * (night + 1) // 3
