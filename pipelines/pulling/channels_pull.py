@@ -186,8 +186,13 @@ class _ChannelPull:
         return fault if down or hangs or kind in _STOPS_THE_CHANNEL else None
 
     def _take_inbox(self, total: FeedPull, fetches: frozenset[str]) -> None:
-        """Read the records again that webhooks spoke of, land them, then forget the notices."""
-        while (taken := inbox.take(self.settings, self.channel)).files:
+        """Read the records again that webhooks spoke of, land them, then forget the notices.
+
+        What is posted meanwhile is left to the next pull: a channel that never falls silent must not hold the night.
+        """
+        left = len(inbox.waiting_files(self.settings, self.channel))
+        while left > 0 and (taken := inbox.take(self.settings, self.channel)).files:
+            left -= len(taken.files)
             by_feed: dict[str, list[str]] = {}
             for event in taken.events:
                 by_feed.setdefault(event.feed, []).append(event.source_id)

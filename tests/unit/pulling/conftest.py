@@ -141,3 +141,19 @@ def home(make_home: Callable[..., PulledHome]) -> PulledHome:
 
 def minutes(count: float) -> timedelta:
     return timedelta(minutes=count)
+
+
+def stocked(count: int = 5, **options: Any) -> MemoryShop:
+    """Orders o0, o1, … changed a minute apart, the last at 11:59."""
+    shop = MemoryShop(**options)
+    for number in range(count):
+        shop.put(f"o{number}", NOON - minutes(count - number), paid_amount="10.10")
+    return shop
+
+
+def failing_at(page: int, error: Exception) -> Any:
+    def fail(_feed: str, number: int) -> None:
+        if number == page:
+            raise error
+
+    return fail
