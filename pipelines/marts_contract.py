@@ -27,6 +27,11 @@ MARTS: dict[str, tuple[str, ...]] = {
         "customer_tags": "customer_id tag value since source",
         "segment_members": "segment customer_id since",
         "recommendations": "customer_id rank sku score reason strategy store_id as_of",
+        "model_versions": "model version as_of window_start window_end rows seed status reason protocol notes "
+        "parameters card registered_at",
+        "model_metrics": "model version metric predictor value",
+        "model_calibration": "model version position bin predicted actual members",
+        "model_drift": "model as_of input version psi is_warning",
         "coupon_performance": "campaign_id store_id issued claimed redeemed expired redemption_rate net_amount "
         "discount_amount",
         "campaign_coupons": "issued_by coupon_code campaign_id customer_id redeemed_at redeemed_order_id",

@@ -6,6 +6,7 @@ from pipelines.activation.log import activation_log
 from pipelines.activation.push import push
 from pipelines.assets.platform import WAREHOUSE_POOL, Platform, RunOptions
 from pipelines.runs import finish_run, runs_table
+from pipelines.scoring import model_marts
 from pipelines.snapshots import new_snapshot_id, publish, refresh
 
 
@@ -20,7 +21,11 @@ def build_publishing_assets(marts: list[dg.AssetKey]) -> list[dg.AssetsDefinitio
         with platform.step():
             platform.progress("publish: writing the snapshot")
             snapshot_id = new_snapshot_id()
-            publish(platform.settings, snapshot_id, {"activation_log": activation_log(platform.engine)})
+            publish(
+                platform.settings,
+                snapshot_id,
+                {"activation_log": activation_log(platform.engine), **model_marts(platform.engine)},
+            )
         return dg.MaterializeResult(metadata={"snapshot_id": snapshot_id})
 
     @dg.asset(key=["activation", "deliveries"], group_name="activation", deps=[published_marts], pool=WAREHOUSE_POOL)
