@@ -18,7 +18,7 @@ from pipelines.settings import Settings
 from pipelines.simulation import DEFAULT_END, simulate
 from pipelines.warehouse import open_snapshot
 
-MADE_BY_DEMO = ("landing", "lake", "vault", "dagster", "dbt", "outbound", "tmp", "truth")
+MADE_BY_DEMO = ("landing", "lake", "vault", "dagster", "dbt", "outbound", "tmp", "truth", "audit")
 
 
 def run_demo(settings: Settings, customers: int, days: int, seed: int, progress: Callable[[str], None]) -> RunSummary:

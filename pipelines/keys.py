@@ -55,6 +55,10 @@ class Keys:
         """What a home stores to notice that it is opened with another token key."""
         return self.token("check", "token key of this home")
 
+    def derived(self, purpose: str) -> bytes:
+        """A key of its own for one purpose, which outlives every rotation of the vault's keys."""
+        return _derive(self.token_key, f"omnilake {purpose}".encode())
+
     def hmac_blocks(self) -> tuple[bytes, bytes]:
         """The inner and outer padded key blocks of RFC 2104, for computing `token` in SQL with two plain SHA-256."""
         padded = self.token_key.ljust(_HMAC_BLOCK, b"\0")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 
+from pipelines.cli.audit import audit
 from pipelines.cli.base import HomeGroup
 from pipelines.cli.data import demo, import_command, run, simulate
 from pipelines.cli.evaluate import evaluate
@@ -31,7 +32,7 @@ def cli() -> None:
 
 for command in (
     demo, simulate, import_command, run, query, segments, push, explain, quarantine, reconcile, status, doctor,
-    dashboard, serve, dagster, bench, evaluate,
+    dashboard, serve, dagster, bench, evaluate, audit,
 ):  # fmt: skip
     cli.add_command(command)
 
