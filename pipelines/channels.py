@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import functools
 import zoneinfo
 from dataclasses import dataclass, field
 from datetime import time
@@ -136,8 +137,14 @@ def _names(path: Path, where: str, entry: dict[str, Any]) -> tuple[str, ...]:
     return tuple(names)
 
 
+@functools.cache
+def timezone_names() -> frozenset[str]:
+    """The IANA names this machine knows; looked up once, for Python walks a folder each time it is asked."""
+    return frozenset(zoneinfo.available_timezones())
+
+
 def _timezone(path: Path, where: str, value: Any) -> str:
-    if value not in zoneinfo.available_timezones():
+    if value not in timezone_names():
         raise ConfigurationError(f"{path}: {where} is {value!r}; give an IANA name such as Asia/Shanghai.")
     return str(value)
 

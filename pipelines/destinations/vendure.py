@@ -11,6 +11,7 @@ import zoneinfo
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pipelines.channels import timezone_names
 from pipelines.connectors.options import SettingsReader
 from pipelines.connectors.protocol import Options
 from pipelines.connectors.vendure_api import Node, VendureApi, is_id, open_api
@@ -56,7 +57,7 @@ def connect(name: str, operations: Iterable[Operation], options: Options, prefix
             f"destinations.yml: destination {name!r} of kind vendure names no channel; add `channel:`, the channel "
             "whose member ids are this server's customer ids."
         )
-    if zone_name not in zoneinfo.available_timezones():
+    if zone_name not in timezone_names():
         raise ConfigurationError(
             f"destinations.yml: destination {name!r} has timezone {zone_name!r}; give an IANA name such as "
             "Asia/Shanghai."

@@ -6,8 +6,7 @@ Belongs here: times, dates, numbers, booleans, vocabularies. Does not belong her
 
 from __future__ import annotations
 
-import zoneinfo
-
+from pipelines.channels import timezone_names
 from pipelines.feeds.contract import Column
 from pipelines.feeds.currencies import CURRENCIES
 from pipelines.feeds.sql import quoted
@@ -26,7 +25,7 @@ _MONEY_EXPONENT = r"\s*[+-]?[0-9]{1,11}(?:\.[0-9]{0,9})?[eE][+-]?0*[0-9]\s*"
 
 def macros() -> list[str]:
     """What the generated SQL calls; define on the connection once."""
-    zones = ", ".join(f"'{name}'" for name in sorted(zoneinfo.available_timezones()))
+    zones = ", ".join(f"'{name}'" for name in sorted(timezone_names()))
     currencies = ", ".join(f"'{code}'" for code in sorted(CURRENCIES))
     return [
         f"CREATE OR REPLACE MACRO is_timezone(plain) AS plain IN ({zones})",
