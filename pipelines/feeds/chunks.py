@@ -152,7 +152,7 @@ def merge(chunks: Iterable[Chunk]) -> list[Chunk]:
 
 def _read_jsonl(file: LandingFile, encoding: str, file_no: int) -> Iterator[Chunk]:
     for block in read_blocks(file.path, encoding):
-        starts = block.line_starts()
+        starts = block.line_starts
         lines = np.arange(len(starts) - 1, dtype=np.int64) + block.first_line
         yield Chunk(
             "jsonl",

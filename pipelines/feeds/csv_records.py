@@ -130,7 +130,7 @@ def _split(block: TextBlock, width: int | None, *, is_last: bool) -> _Records:
     if width is None:
         return records
     # The line after the last record; a blank line within a gap only makes the slower reading below more likely.
-    after = block.first_line + len(block.line_starts()) - 1
+    after = block.first_line + len(block.line_starts) - 1
     spans_lines = np.diff(np.append(records.lines, after)) > 1
     if np.any(spans_lines & ((records.cell_counts != width) | records.misquoted)):
         return _split_by_quotes(block, width, is_last=is_last)
@@ -138,7 +138,7 @@ def _split(block: TextBlock, width: int | None, *, is_last: bool) -> _Records:
 
 
 def _split_by_quotes(block: TextBlock, width: int | None, *, is_last: bool) -> _Records:
-    data, starts = block.data, block.line_starts()
+    data, starts = block.data, block.line_starts
     view = np.frombuffer(data, np.uint8)
     quotes = np.flatnonzero(view == QUOTE)
     continues, end = _continuations(data, starts, quotes, width, is_last=is_last)

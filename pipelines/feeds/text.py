@@ -7,6 +7,7 @@ CSV records). Nothing is written to disk.
 from __future__ import annotations
 
 import codecs
+import functools
 import gzip
 import zlib
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ class TextBlock:
     data: bytes
     first_line: int
 
+    @functools.cached_property
     def line_starts(self) -> np.ndarray:
         """Offset of each line's first byte, and the end of the block after the last."""
         # Block by block: one pass over a large array would fault in a page of temporaries for every page of text.
@@ -56,15 +58,17 @@ def read_blocks(path: Path, encoding: str, block_bytes: int = BLOCK_BYTES) -> It
     with path.open("rb") as raw:
         stream: IO[bytes] = gzip.GzipFile(fileobj=raw) if path.name.endswith(".gz") else raw  # type: ignore[assignment]
         for piece in _decoded(stream, encoding, block_bytes):
-            data = pending + piece
-            cut = data.rfind(b"\n") + 1
-            pending = data[cut:]
+            cut = piece.rfind(b"\n") + 1
+            if cut:
+                # One copy of the text, not three: a block is tens of megabytes.
+                block = TextBlock(b"".join((pending, memoryview(piece)[:cut])), number)
+                number += len(block.line_starts) - 1
+                pending = piece[cut:]
+                yield _checked(block, encoding)
+            else:
+                pending += piece
             if len(pending) > MAX_LINE_BYTES:
                 raise FileFault(f"has a line longer than {MAX_LINE_BYTES // 2**20} MiB; check the line ends")
-            if cut:
-                block = TextBlock(data[:cut], number)
-                number += data.count(b"\n", 0, cut)
-                yield _checked(block, encoding)
     if pending:
         yield _checked(TextBlock(pending, number), encoding)
 
