@@ -410,4 +410,6 @@ def find_touched_values(connection: duckdb.DuckDBPyConnection) -> None:
         union
         select value from new_staff_phones
         union
-        select value from new_placeholders""")
+        select value from new_placeholders
+        union
+        select value from changed_blocks""")

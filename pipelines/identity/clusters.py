@@ -37,10 +37,22 @@ def find_scope(connection: duckdb.DuckDBPyConnection) -> None:
             select guest_nodes.node_no
             from identity.guest_nodes
             semi join touched_values on guest_nodes.value = touched_values.value
+            union
+            select node_no from touched_pair_nodes
         )
         select distinct assignment.customer_id
         from identity.assignment
         semi join touched_nodes on assignment.node_no = touched_nodes.node_no""")
+    connection.execute("""
+        insert into scope_customers
+        select others.customer_id
+        from identity.kept_apart as others
+        where others.group_id in (
+            select kept_apart.group_id
+            from identity.kept_apart
+            semi join scope_customers on kept_apart.customer_id = scope_customers.customer_id
+        )
+        and others.customer_id not in (select customer_id from scope_customers)""")
 
 
 def remember_old(connection: duckdb.DuckDBPyConnection, *, everything: bool) -> None:
@@ -131,8 +143,22 @@ def keep_claims(connection: duckdb.DuckDBPyConnection, *, everything: bool) -> N
         where n_owners > 1""")
 
 
+def scope_nodes(connection: duckdb.DuckDBPyConnection, *, everything: bool) -> None:
+    """`scope_nodes`: whose customer is decided anew; no table is made where that is everybody."""
+    if not everything:
+        connection.execute("""
+            create or replace temp table scope_nodes as
+            select node_no from old_assignment
+            union
+            select node_no from identity.memberships
+            anti join identity.assignment as known on memberships.node_no = known.node_no
+            union
+            select guest_nodes.node_no
+            from identity.guest_nodes semi join touched_values on guest_nodes.value = touched_values.value""")
+
+
 def link_scope(connection: duckdb.DuckDBPyConnection, *, everything: bool) -> None:
-    """`edges` between the nodes of the scope: every holder of an owner's value to the first of them."""
+    """`edges` between the nodes of the scope: holders of a value to their first, and the ends of every join."""
     if everything:
         connection.execute("""
             create or replace temp table attachments as
@@ -145,15 +171,6 @@ def link_scope(connection: duckdb.DuckDBPyConnection, *, everything: bool) -> No
             select guest_nodes.value, guest_nodes.owner_no, guest_nodes.node_no
             from identity.guest_nodes semi join shared on guest_nodes.value = shared.value""")
     else:
-        connection.execute("""
-            create or replace temp table scope_nodes as
-            select node_no from old_assignment
-            union
-            select node_no from identity.memberships
-            anti join identity.assignment as known on memberships.node_no = known.node_no
-            union
-            select guest_nodes.node_no
-            from identity.guest_nodes semi join touched_values on guest_nodes.value = touched_values.value""")
         connection.execute("""
             create or replace temp table attachments as
             select claims.value, claims.owner_no, claims.node_no
@@ -206,7 +223,9 @@ def link_scope(connection: duckdb.DuckDBPyConnection, *, everything: bool) -> No
         union all
         select * from same_order
         union all
-        select * from same_person""")
+        select * from same_person
+        union all
+        select left_node, right_node from joins""")
 
 
 def find_components(connection: duckdb.DuckDBPyConnection) -> None:

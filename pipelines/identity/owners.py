@@ -102,11 +102,13 @@ def block_hubs(connection: duckdb.DuckDBPyConnection, rules: IdentityRules) -> N
             counted.*,
             {limit} as member_limit,
             case
+                when by_hand.value is not null then 'by_hand'
                 when staff_phones.value is not null then 'staff'
                 when placeholders.value is not null then 'placeholder'
                 when n_members > {limit} or crowded.n_others > {limit} then 'limit'
             end as block_rule,
             case
+                when by_hand.value is not null then by_hand.reason
                 when staff_phones.value is not null then 'a phone of the staff feed'
                 when placeholders.value is not null then 'a placeholder, nobody''s own'
                 when n_members > {limit}
@@ -116,6 +118,8 @@ def block_hubs(connection: duckdb.DuckDBPyConnection, rules: IdentityRules) -> N
                         || {name} || ' is ' || {limit}
             end as reason
         from counted
+        left join (select value, min(reason) as reason from identity.blocks_by_hand group by value) as by_hand
+            on counted.value = by_hand.value
         left join identity.staff_phones as staff_phones on counted.value = staff_phones.value
         left join identity.placeholders as placeholders on counted.value = placeholders.value
         left join crowded on counted.value = crowded.value""")

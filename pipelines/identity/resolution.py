@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 import duckdb
 
-from pipelines.identity import arrivals, clusters, history, owners, tables
+from pipelines.identity import arrivals, clusters, decided, history, owners, tables
 from pipelines.identity.arrivals import Window
 from pipelines.identity.config import DEVICE, IdentityRules, load_rules
+from pipelines.identity.rules import Rule, load_rules_made
 from pipelines.settings import Settings
 
 WORKING_TABLES = (
@@ -21,7 +22,8 @@ WORKING_TABLES = (
     "new_devices", "touched_values", "touched_claims", "touched_guest_claims", "crowded", "touched_facts", "contested",
     "tenants", "candidates", "owners", "round_owners", "contested_owners", "owner_windows",
     "placed_guest_claims", "linking_values", "scope_customers", "old_assignment", "scope_nodes", "attachments", "edges",
-    "components", "scope_assignment", "followed", "moves", "grounds",
+    "components", "scope_assignment", "followed", "moves", "grounds", "new_pairs", "changed_pairs", "new_blocks",
+    "changed_blocks", "touched_pair_nodes", "numbered_pairs", "joins", "partings", "parted_nodes", "bonds",
 )  # fmt: skip
 
 
@@ -53,12 +55,13 @@ def resolve(connection: duckdb.DuckDBPyConnection, settings: Settings, full_refr
     Raises ConfigurationError if identity.yml is wrong.
     """
     rules = load_rules(settings)
+    corrections = load_rules_made(settings)
     # The order of rows means nothing here; keeping it would cost memory and threads.
     kept_order = connection.execute("select current_setting('preserve_insertion_order')").fetchall()[0][0]
     connection.execute("set preserve_insertion_order = false")
     connection.execute("begin transaction")
     try:
-        report = _resolve(connection, rules, full_refresh)
+        report = _resolve(connection, rules, corrections, full_refresh)
         connection.execute("commit")
     except BaseException:
         connection.execute("rollback")
@@ -68,7 +71,9 @@ def resolve(connection: duckdb.DuckDBPyConnection, settings: Settings, full_refr
     return report
 
 
-def _resolve(connection: duckdb.DuckDBPyConnection, rules: IdentityRules, full_refresh: bool) -> IdentityReport:
+def _resolve(
+    connection: duckdb.DuckDBPyConnection, rules: IdentityRules, corrections: list[Rule], full_refresh: bool
+) -> IdentityReport:
     raw = arrivals.watermarks(connection)
     known = tables.state_exists(connection)
     everything = full_refresh or not known or not _still_holds(connection, rules)
@@ -81,16 +86,22 @@ def _resolve(connection: duckdb.DuckDBPyConnection, rules: IdentityRules, full_r
     since = dict.fromkeys(raw, -1) if everything else _last_arrivals(connection)
     window = Window(since, {feed: arrival for feed, (arrival, _) in raw.items()})
     _collect(connection, window, everything=everything)
+    decided.gather_pairs(connection, corrections)
     if not everything:
         arrivals.find_touched_values(connection)
     _divide(connection, rules, everything=everything)
     if not everything:
+        decided.find_touched_nodes(connection)
         clusters.find_scope(connection)
         clusters.remember_old(connection, everything=False)
     clusters.keep_claims(connection, everything=everything)
+    clusters.scope_nodes(connection, everything=everything)
+    decided.number_pairs(connection, everything=everything)
     clusters.link_scope(connection, everything=everything)
     clusters.find_components(connection)
+    decided.part_components(connection)
     clusters.name_customers(connection, everything=everything)
+    decided.note_kept_apart(connection, everything=everything)
     logged_before = _count(connection, "select count(*) from identity.merges")
     history.log_changes(connection, max(window.upto.values()), everything=everything)
     _note_progress(connection, raw, rules)

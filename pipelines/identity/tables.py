@@ -13,7 +13,8 @@ State
   of these guests, where the value's first order of all is another owner's.
 - values: one row a value; `holder_node` belongs to its customer (null if blocked).
 - value_splits: values with several owners, one row an owner. value_labels: values whose key is not their token.
-- assignment: node (membership or guest node) to customer. Nothing else knows customer ids.
+- assignment: node (membership or guest node) to customer. Nothing else knows customer ids, but
+  kept_apart: customers who would be one but for a parting, a group each (see decided).
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ STATE_TABLES = {
     "placeholders": "value UUID",
     "devices": "node_no BIGINT, token VARCHAR, first_seen_at TIMESTAMP, last_seen_at TIMESTAMP",
     "assignment": "node_no BIGINT, customer_id VARCHAR",
+    "kept_apart": "customer_id VARCHAR, group_id VARCHAR",
     "watermarks": "feed VARCHAR, arrival BIGINT, n_rows BIGINT",
     "applied_rules": "fingerprint VARCHAR, device_limit INTEGER",
 }
