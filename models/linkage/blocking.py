@@ -33,7 +33,8 @@ _KEYS = {
 }
 _SAMPLE = 25_000
 """Records on which the size of a rule is estimated."""
-_LARGEST_BLOCK = 400
+LARGEST_BLOCK = 400
+"""Records a block may have; the pairs of a larger one are none, unless another rule makes them."""
 _FEWEST_PAIRS = 400_000
 _PAIRS_A_RECORD, _PAIRS_A_RECORD_BEYOND = 6.0, 3.0
 """The budget: so many pairs, and more for each record, fewer for each beyond _WIDE."""
@@ -62,14 +63,34 @@ class Rule:
         absent = " or ".join(f"{text} is null" for text in texts)
         return f"if({absent}, null, hash({', '.join(texts)}))"
 
+    def spelt(self) -> str:
+        """SQL: the keys as one text, null if any is."""
+        texts = [f"({sql})" for sql in self.sql]
+        absent = " or ".join(f"{text} is null" for text in texts)
+        return f"if({absent}, null, concat_ws(chr(31), {', '.join(texts)}))"
 
-def choose_rules(connection: duckdb.DuckDBPyConnection, columns: Iterable[str]) -> list[Rule]:
-    """The rules for table `records`, fewest pairs wasted first. Empty if nothing tells records apart."""
-    n_records = _count(connection, "select count(*) from records")
-    share = min(1.0, _SAMPLE / max(n_records, 1))
+
+def rule_of(names: Iterable[str]) -> Rule:
+    """The rule of these keys, by their names. KeyError if there is no such key."""
+    known = {name: (field, sql) for field, parts in _KEYS.items() for name, sql in parts.items()}
+    keys = tuple(names)
+    return Rule(keys, tuple(known[key][0] for key in keys), tuple(known[key][1] for key in keys), 0)
+
+
+def choose_rules(
+    connection: duckdb.DuckDBPyConnection, columns: Iterable[str], population: int | None = None
+) -> list[Rule]:
+    """The rules for table `records`, fewest pairs wasted first. Empty if nothing tells records apart.
+
+    population: how many records the rules are for, where the table is a random sample of them.
+    """
+    n_here = _count(connection, "select count(*) from records")
+    n_records = max(n_here, population or 0)
+    drawn = min(1.0, _SAMPLE / max(n_here, 1))
+    share = drawn * n_here / max(n_records, 1)
     connection.execute(f"""
         create or replace temp table block_sample as
-        select * from records {"" if share == 1 else f"where hash(id) % 1000000 < {int(share * 1_000_000)}"}""")
+        select * from records {"" if drawn == 1 else f"where hash(id) % 1000000 < {int(drawn * 1_000_000)}"}""")
     budget = _budget(n_records)
     keys = [
         (field, name, sql)
@@ -115,7 +136,7 @@ def _affordable(
 
 def _size(connection: duckdb.DuckDBPyConnection, rule: Rule, share: float) -> tuple[float, float]:
     """How many pairs a rule makes, estimated from the sample, and the share of records in blocks that are too large."""
-    largest = max(2, int(_LARGEST_BLOCK * share))
+    largest = max(2, int(LARGEST_BLOCK * share))
     row = connection.execute(f"""
         with blocks as (
             select count(*) as n from block_sample group by {rule.hashed()} having {rule.hashed()} is not null
@@ -169,7 +190,7 @@ def make_pairs(connection: duckdb.DuckDBPyConnection, rules: list[Rule], *, is_t
         connection.execute(f"""
             create or replace temp table keyed_{len(parts)} as
             select {rule.hashed()} as key, id{source} from records where {rule.hashed()} is not null
-            qualify count(*) over (partition by key) between 2 and {_LARGEST_BLOCK}""")
+            qualify count(*) over (partition by key) between 2 and {LARGEST_BLOCK}""")
         parts.append(f"""
             select l.id as id_l, r.id as id_r from keyed_{len(parts)} as l
             inner join keyed_{len(parts)} as r on l.key = r.key and l.id < r.id {apart}""")

@@ -1,12 +1,11 @@
 """Records in, persons out: the steps of probabilistic linkage in their order.
 
-Belongs here: the order, and the sizes of samples. One policy for all data: nothing here depends on what the columns of
+Belongs here: the order. One policy for all data: nothing here depends on what the columns of
 the caller are called, and nothing is tuned to a set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -14,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from models.linkage import blocking, clustering, scoring
-from models.linkage.comparisons import Compared, comparisons
-from models.linkage.estimation import Patterns, Weights, fit
+from models.linkage.comparisons import comparisons
+from models.linkage.estimation import Weights
 from models.linkage.evidence import with_evidence
 from models.linkage.fields import FIELDS
+from models.linkage.learning import learn_weights
 from models.linkage.normalise import prepare
 
 THRESHOLD = 0.0
@@ -26,8 +26,6 @@ THRESHOLD = 0.0
 No label takes part in it: the prior odds and the weight of each agreement are learned from the data, so that a score
 is a probability, and of two answers the likelier one is given.
 """
-_RANDOM_PAIRS = 150_000
-_TRAINING_PAIRS = 300_000
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def _link(connection: duckdb.DuckDBPyConnection, table: pa.Table, is_two_source:
     n_pairs = blocking.make_pairs(connection, rules, is_two_source=is_two_source)
     if not n_pairs:
         return Linkage(np.arange(n_records), _no_links(), THRESHOLD, 0, (), None)
-    weights = _learn(connection, items, n_records, n_pairs, is_two_source)
+    weights = learn_weights(connection, items, n_records, n_pairs, is_two_source=is_two_source)
     scorer = scoring.Scorer(connection, weights)
     scorer.score("pairs", "scored")
     _complete(connection, scorer, n_records, is_two_source)
@@ -95,57 +93,6 @@ def _no_links() -> pa.Table:
     return pa.table(
         {"left": pa.array([], pa.int64()), "right": pa.array([], pa.int64()), "score": pa.array([], pa.float64())}
     )
-
-
-def _learn(
-    connection: duckdb.DuckDBPyConnection,
-    items: Sequence[Compared],
-    n_records: int,
-    n_pairs: int,
-    is_two_source: bool,
-) -> Weights:
-    """The weights, from a sample of the candidates and one of random pairs."""
-    share = min(1.0, _TRAINING_PAIRS / n_pairs)
-    chosen = "pairs" if share == 1 else f"(from pairs where hash(id_l, id_r) % 1000000 < {int(share * 1_000_000)})"
-    scoring.compare(connection, items, chosen, "compared")
-    candidates = scoring.patterns(connection, items, "compared")
-    all_pairs = _all_pairs(connection, n_records, is_two_source)
-    _draw_random_pairs(connection, n_records, is_two_source)
-    scoring.compare(connection, items, "random_pairs", "compared")
-    random_pairs = scoring.patterns(connection, items, "compared")
-    connection.execute("drop table compared")
-    return fit(items, Patterns(candidates.levels, candidates.counts / share), random_pairs, all_pairs)
-
-
-def _draw_random_pairs(connection: duckdb.DuckDBPyConnection, n_records: int, is_two_source: bool) -> None:
-    """Table `random_pairs`: a sample of all pairs, evenly spread over the records, the same every time."""
-    source = ", source" if is_two_source else ""
-    apart = "and l.source <> r.source" if is_two_source else ""
-    meetings = min(n_records - 1, max(1, round(_RANDOM_PAIRS / n_records)))
-    every = max(1, n_records // _RANDOM_PAIRS)
-    stride = max(1, (n_records - 1) // meetings)
-    connection.execute(f"""
-        create or replace temp table shuffled as
-        select id{source}, row_number() over (order by hash(id, 7)) - 1 as place from records""")
-    connection.execute(f"""
-        create or replace temp table meetings as
-        select id{source}, (place + 1 + step * {stride}) % {n_records} as place
-        from shuffled, range({meetings}) as meeting (step)
-        where place % {every} = 0""")
-    connection.execute(f"""
-        create or replace temp table random_pairs as
-        select l.id as id_l, r.id as id_r from meetings as l
-        inner join shuffled as r on l.place = r.place {apart}
-        where l.id <> r.id""")
-    connection.execute("drop table meetings")
-    connection.execute("drop table shuffled")
-
-
-def _all_pairs(connection: duckdb.DuckDBPyConnection, n_records: int, is_two_source: bool) -> float:
-    if not is_two_source:
-        return n_records * (n_records - 1) / 2
-    sizes = [n for (n,) in connection.execute("select count(*) from records group by source").fetchall()]
-    return max(1.0, (n_records**2 - sum(size**2 for size in sizes)) / 2)
 
 
 def _complete(

@@ -12,7 +12,7 @@ birthday (YYYYMMDD), city, postcode, gender, occupation, email, email_local, pho
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import duckdb
@@ -29,10 +29,14 @@ _FOLDED = (
 )
 
 
-def prepare(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> list[str]:
+def prepare(
+    connection: duckdb.DuckDBPyConnection, table: pa.Table, columns: Sequence[str] | None = None, *, alone: bool = False
+) -> list[str]:
     """Make table `records` from a table with any of FIELDS; returns the columns that say anything.
 
-    Values may be of any type; dates and numbers are read as their text.
+    Values may be of any type; dates and numbers are read as their text. alone: no record's reading depends on the other
+    records (a date says its day first, a name of one word is a given name). columns: which of them to make instead of
+    those that say anything here, so that a few records are read as all were.
     """
     if not table.num_columns:
         return []
@@ -50,17 +54,26 @@ def prepare(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> list[str]
     made: dict[str, str] = {}
     joins: list[str] = []
     for field in fields:
-        _MAKERS[field](connection, made, joins)
+        if alone and field == "birthday":
+            _birthday(connection, made, joins, is_day_first=True)
+        else:
+            _MAKERS[field](connection, made, joins)
     if not made:
         connection.execute(f"create or replace table records as select id{source} from said")
         return []
-    columns = ", ".join(f"nullif({sql}, '') as {column}" for column, sql in made.items())
+    folded = ", ".join(f"nullif({sql}, '') as {column}" for column, sql in made.items())
     connection.execute(
-        f"create or replace temp table folded as select id{source}, {columns} from said {' '.join(joins)}"
+        f"create or replace temp table folded as select id{source}, {folded} from said {' '.join(joins)}"
     )
-    if "name" in fields:
+    if "name" in fields and not alone:
         _place_single_words(connection)
-    return _keep(connection, list(made), source)
+    return _keep(connection, _speaking(connection, list(made)) if columns is None else columns, source)
+
+
+def _speaking(connection: duckdb.DuckDBPyConnection, columns: list[str]) -> list[str]:
+    """Those folded columns that hold any value."""
+    counts = connection.execute(f"select {', '.join(f'count({column})' for column in columns)} from folded").fetchone()
+    return [column for column, count in zip(columns, counts or (), strict=True) if count]
 
 
 def _place_single_words(connection: duckdb.DuckDBPyConnection) -> None:
@@ -78,12 +91,10 @@ def _place_single_words(connection: duckdb.DuckDBPyConnection) -> None:
         where folded.surname is null and folded.given_name = words.word and as_surname * 2 > in_all""")
 
 
-def _keep(connection: duckdb.DuckDBPyConnection, columns: list[str], source: str) -> list[str]:
-    """`records` with the parts made from folded columns; columns without a value are left out."""
-    counts = connection.execute(f"select {', '.join(f'count({column})' for column in columns)} from folded").fetchone()
-    present = [column for column, count in zip(columns, counts or (), strict=True) if count]
+def _keep(connection: duckdb.DuckDBPyConnection, columns: Sequence[str], source: str) -> list[str]:
+    """`records` with these folded columns and the parts made from them."""
     parts: dict[str, str] = {}
-    for column in present:
+    for column in columns:
         parts[column] = column
         if column in ("given_name", "surname"):
             parts[column.split("_", 1)[0] + "_sound"] = _sound(connection, column)
@@ -183,12 +194,14 @@ def _read_name(connection: duckdb.DuckDBPyConnection, joins: list[str], is_plain
     return f"case when {is_plain} then {plain} else {table}.said end"
 
 
-def _birthday(connection: duckdb.DuckDBPyConnection, made: dict[str, str], joins: list[str]) -> None:
+def _birthday(
+    connection: duckdb.DuckDBPyConnection, made: dict[str, str], joins: list[str], *, is_day_first: bool | None = None
+) -> None:
     is_plain = "regexp_full_match(said.birthday, '(1[89]|20)\\d\\d-?[01]\\d-?[0-3]\\d')"
     odd = connection.execute(
         f"select distinct birthday from said where birthday is not null and not ({is_plain})"
     ).fetchall()
-    day_first = values.is_day_first([text for (text,) in odd])
+    day_first = values.is_day_first([text for (text,) in odd]) if is_day_first is None else is_day_first
     made["birthday"] = _read(
         connection, joins, "birthday", is_plain, "replace(said.birthday, '-', '')",
         partial(values.birthday, is_day_first=day_first),

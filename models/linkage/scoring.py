@@ -27,7 +27,8 @@ class Scorer:
 
     unseen = _HOPELESS
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, weights: Weights) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, weights: Weights, shares: str | None = None) -> None:
+        """shares: a relation (name, spelling, share) of how frequent values are, which else are counted in `records`."""
         from splink import DuckDBAPI, Linker, SettingsCreator
 
         self._connection = connection
@@ -46,6 +47,13 @@ class Scorer:
         )
         self._api = DuckDBAPI(connection)
         self._linker: Any = Linker(self._api.register("records"), settings, log_level=None)
+        for column in frequency_columns(weights.comparisons) if shares is not None else ():
+            connection.execute(f"""
+                create or replace table shares_of_{column} as
+                select spelling as {column}, share as tf_{column} from {shares} where name = '{column}'""")
+            self._linker.table_management.register_term_frequency_lookup(
+                self._api.register(f"shares_of_{column}"), column
+            )
 
     def score(self, pairs: str, into: str) -> None:
         """Table `into` (id_l, id_r, score) of the pairs (id_l, id_r) of table `pairs` that are not hopeless."""
@@ -72,6 +80,11 @@ class Scorer:
         strangers = max(1 - weights.match - weights.relative, 1e-12)
         odds = f"{weights.relative / strangers} * pow(2.0, least(200.0, {' + '.join(of_relatives) or '0.0'}))"
         return f"match_weight - log2(1.0 + {odds})"
+
+
+def frequency_columns(items: Sequence[Compared]) -> list[str]:
+    """The columns of `records` on whose rare values agreement counts more."""
+    return sorted({item.frequency_column for item in items if item.has_frequency})
 
 
 def _relatives_weight(item: Compared, m: np.ndarray, u: np.ndarray, household: np.ndarray) -> str:

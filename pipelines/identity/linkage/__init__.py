@@ -1,0 +1,1 @@
+"""Who is probably one person though no identifier says so: the nightly part of probabilistic linkage."""
