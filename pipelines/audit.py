@@ -124,7 +124,9 @@ def subject(settings: Settings, kind: str, value: str) -> str:
 
     Whoever has the value and the key finds its entries; nobody gets the value out of an entry.
     """
-    digest = hmac.new(_key(settings), f"subject:{kind}:{value}".encode(), hashlib.sha256).hexdigest()
+    digest = hmac.new(
+        _key(settings), f"subject:{kind}:{value}".encode(errors="surrogatepass"), hashlib.sha256
+    ).hexdigest()
     return f"{kind}:{digest[:_PSEUDONYM_DIGITS]}"
 
 
@@ -195,7 +197,7 @@ def entries(
         query = query.where(
             sa.or_(audit_log.c.action == action, audit_log.c.action.startswith(f"{action}.", autoescape=True))
         )
-    with engine.connect() as connection:
+    with engine.connect().execution_options(read_only=True) as connection:
         rows = connection.execute(query if limit is None else query.limit(limit)).mappings()
         return [
             {name: row[name] for name in ("seq", "at", "actor", "action", "subject")}
@@ -217,7 +219,7 @@ def verify(settings: Settings, expected: Head | None = None) -> Verdict:
         anchors.append(expected)
     due = {head.seq: head for head in anchors}
     count, before = 0, Head(0, _GENESIS)
-    with state(settings) as engine, engine.connect() as connection:
+    with state(settings) as engine, engine.connect().execution_options(read_only=True) as connection:
         query = sa.select(audit_log).order_by(audit_log.c.seq).execution_options(yield_per=_BATCH)
         for found in connection.execute(query).mappings():
             row = dict(found)

@@ -88,5 +88,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_immediate(connection: sa.Connection) -> None:
-    # A deferred transaction that upgrades to a writer fails with "database is locked" whatever the time-out is.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    # A deferred transaction that upgrades to a writer fails with "database is locked" whatever the time-out is; one
+    # that says that it only reads (execution option read_only) never waits for a writer.
+    is_reader = connection.get_execution_options().get("read_only", False)
+    connection.exec_driver_sql("BEGIN" if is_reader else "BEGIN IMMEDIATE")
