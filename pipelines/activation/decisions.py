@@ -218,11 +218,20 @@ def _make_deliveries(
     )
 
 
-def find_withheld(connection: duckdb.DuckDBPyConnection, as_of: date) -> list[dict[str, str]]:
+def find_withheld(
+    connection: duckdb.DuckDBPyConnection, as_of: date, misplaced: list[dict[str, str]]
+) -> list[dict[str, str]]:
     """Coupons still waiting that may no longer go out: consent withdrawn, staff, expired, merged (delivery_id, state,
-    reason). What they would have cost is free again for others: `coupon_history` is corrected too.
+    reason), and those `misplaced` with another person's account. What they would have cost is free again for others:
+    `coupon_history` is corrected too.
     """
     connection.execute(f"CREATE OR REPLACE TEMP TABLE withheld AS {rules.WITHHELD}", {"as_of": as_of})
+    for row in misplaced:
+        connection.execute(
+            "INSERT INTO withheld SELECT $delivery_id, $state, $reason "
+            "WHERE $delivery_id NOT IN (SELECT delivery_id FROM withheld)",
+            row,
+        )
     connection.execute(
         "UPDATE coupon_history SET state = withheld.state FROM withheld "
         "WHERE coupon_history.delivery_id = withheld.delivery_id"

@@ -25,6 +25,7 @@ from pipelines.activation.outbox import Claim, Settlement
 from pipelines.activation.records import UnreadablePayloadError, make_record
 from pipelines.destinations.protocol import (
     CouponIssue,
+    CouponRevocation,
     Destination,
     Found,
     Operation,
@@ -33,7 +34,9 @@ from pipelines.destinations.protocol import (
     Recipient,
     RecommendationList,
     Record,
+    RevokesCoupons,
     TagChange,
+    rejected,
     unknown,
 )
 from pipelines.errors import ConfigurationError, OmnilakeError
@@ -304,6 +307,10 @@ def _call(destination: Destination, operation: Operation, records: list[Record])
             return destination.put_recommendations(
                 [record for record in records if isinstance(record, RecommendationList)]
             )
+        case Operation.REVOKE:
+            if not isinstance(destination, RevokesCoupons):
+                return [rejected(record.key, "unsupported: it takes no coupon back") for record in records]
+            return destination.revoke_coupon([record for record in records if isinstance(record, CouponRevocation)])
 
 
 def _settlement(claim: Claim, outcome: Outcome, now: datetime) -> Settlement:

@@ -272,7 +272,7 @@ def settle(engine: sa.Engine, settlements: Sequence[Settlement], now: datetime) 
 
 
 def _hold(transaction: sa.Connection, delivery_ids: Sequence[str]) -> None:
-    """Note that destinations hold what these deliveries carried; coupons are never differenced, so not noted."""
+    """Note what destinations hold now; coupons and their revocations are never differenced, so not noted."""
     carried = (
         sa.select(
             deliveries.c.destination,
@@ -286,7 +286,7 @@ def _hold(transaction: sa.Connection, delivery_ids: Sequence[str]) -> None:
         .select_from(deliveries.outerjoin(payloads, payloads.c.delivery_id == deliveries.c.delivery_id))
         .where(
             _among(transaction.engine, deliveries.c.delivery_id, delivery_ids),
-            deliveries.c.operation != Operation.COUPON.value,
+            deliveries.c.operation.not_in((Operation.COUPON.value, Operation.REVOKE.value)),
         )
     )
     statement = _insert_into(transaction.engine, destination_state).from_select([*_PLACE, *_NOTED], carried)

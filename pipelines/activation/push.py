@@ -31,6 +31,7 @@ from pipelines.activation.differences import Difference, plan_differences
 from pipelines.activation.dispatch import Brake
 from pipelines.activation.exchange import fetch_chunks, read_chunks
 from pipelines.activation.plans import PLAN_COLUMNS, PlanHead, RecordsDigest, Sink, read_plan, write_plan
+from pipelines.activation.revocation import find_misplaced, misplaced_waiting, revoke_misplaced
 from pipelines.activation.sending import Sent, deliver, recover
 from pipelines.activation.tables import PENDING, deliveries
 from pipelines.destinations.protocol import Operation
@@ -280,11 +281,16 @@ class _Planning:
 
     def campaigns(self, every: dict[str, Configured], chosen: set[str], file: CampaignFile, secret: bytes) -> None:
         prepare_coupon_history(self.connection, self.engine, self.published)
-        withheld = find_withheld(self.connection, self.published.as_of)
+        reachable = {name: every[name] for name in chosen}
+        find_misplaced(self.connection, self.engine, self.published, reachable)
+        withheld = find_withheld(self.connection, self.published.as_of, misplaced_waiting(self.connection))
         self.report.withheld = len(withheld)
         self.ended.update(row["delivery_id"] for row in withheld)
         if self.write:
             outbox.withhold(self.engine, withheld)
+        self.report.differences += revoke_misplaced(
+            self.connection, self.engine, self.published, reachable, self.now, write=self.write, sink=self.sink
+        )
         for campaign_id, campaign in file.campaigns.items():
             able = [name for name in campaign.destinations or sorted(every) if every[name].wants(Operation.COUPON)]
             if not chosen.intersection(able):

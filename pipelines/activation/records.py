@@ -11,6 +11,7 @@ from typing import Any
 from pipelines.activation.outbox import Claim
 from pipelines.destinations.protocol import (
     CouponIssue,
+    CouponRevocation,
     Offer,
     Operation,
     Recipient,
@@ -92,8 +93,24 @@ def _coupon(claim: Claim, recipient: Recipient, source_id: str, body: dict[str, 
     )
 
 
+def _revocation(claim: Claim, recipient: Recipient, source_id: str, body: dict[str, Any]) -> CouponRevocation:
+    return CouponRevocation(
+        key=claim.key,
+        recipient=recipient,
+        source_id=source_id,
+        version=claim.version,
+        decided_on=claim.decided_on,
+        campaign_id=claim.campaign_id or "",
+        wave=claim.wave or "",
+        code=body["code"],
+        coupon_key=body["coupon_key"],
+        reason=body["reason"],
+    )
+
+
 _BUILDERS: dict[Operation, Callable[[Claim, Recipient, str, dict[str, Any]], Record]] = {
     Operation.TAGS: _tags,
     Operation.RECOMMENDATIONS: _recommendations,
     Operation.COUPON: _coupon,
+    Operation.REVOKE: _revocation,
 }

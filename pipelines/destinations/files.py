@@ -1,10 +1,10 @@
 """Destination `files`: what goes out as CSV files, for providers that import files and for people who look.
 
-Layout: DIRECTORY/{tags,recommendations,coupons}/<as-of>-<digest of the keys>.csv, UTF-8, a header line, one batch a
-file. A file is written as `.part`, flushed to disk and renamed, and its name follows from its records alone: sending
-the same batch again replaces the file by itself. Every row carries `key` (unique per delivery; a receiver that keeps
-the keys it has seen can never apply one twice) and `version` (counts up per customer and kind). Values are verbatim,
-since machines read these files; exports for people neutralise formulas, these do not.
+Layout: DIRECTORY/{tags,recommendations,coupons,revocations}/<as-of>-<digest of the keys>.csv, UTF-8, a header line, one
+batch a file. A file is written as `.part`, flushed to disk and renamed, and its name follows from its records alone:
+sending the same batch again replaces the file by itself. Every row carries `key` (unique per delivery; a receiver that
+keeps the keys it has seen can never apply one twice) and `version` (counts up per customer and kind). Values are
+verbatim, since machines read these files; exports for people neutralise formulas, these do not.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pipelines.connectors.protocol import Options
 from pipelines.destinations.protocol import (
     Capabilities,
     CouponIssue,
+    CouponRevocation,
     Found,
     Operation,
     Outcome,
@@ -37,6 +38,7 @@ _FOLDERS = {
     Operation.TAGS: "tags",
     Operation.RECOMMENDATIONS: "recommendations",
     Operation.COUPON: "coupons",
+    Operation.REVOKE: "revocations",
 }
 _COMMON = ["key", "customer_id", "source_ids", "version"]
 _HEADERS = {
@@ -46,6 +48,7 @@ _HEADERS = {
         *_COMMON, "campaign_id", "wave", "coupon_code", "kind", "value", "threshold", "currency", "valid_from",
         "valid_to", "max_discount",
     ],
+    Operation.REVOKE: [*_COMMON, "campaign_id", "wave", "coupon_code", "coupon_key", "reason"],
 }  # fmt: skip
 
 
@@ -95,6 +98,9 @@ class FilesDestination:
 
     def put_recommendations(self, lists: Sequence[RecommendationList]) -> list[Outcome]:
         return self._write(Operation.RECOMMENDATIONS, lists, _recommendation_rows)
+
+    def revoke_coupon(self, revocations: Sequence[CouponRevocation]) -> list[Outcome]:
+        return self._write(Operation.REVOKE, revocations, _revocation_rows)
 
     def read_back(self, operation: Operation, records: Sequence[Record]) -> dict[str, Found]:
         wanted = {record.key for record in records}
@@ -174,4 +180,11 @@ def _coupon_rows(coupon: CouponIssue) -> Iterator[list[Any]]:
     yield [
         *_common(coupon), coupon.campaign_id, coupon.wave, coupon.code, offer.kind, offer.value, offer.threshold,
         offer.currency, coupon.valid_from, coupon.valid_to, offer.max_discount,
+    ]  # fmt: skip
+
+
+def _revocation_rows(revocation: CouponRevocation) -> Iterator[list[Any]]:
+    yield [
+        *_common(revocation), revocation.campaign_id, revocation.wave, revocation.code, revocation.coupon_key,
+        revocation.reason,
     ]  # fmt: skip

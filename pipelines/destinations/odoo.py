@@ -22,6 +22,7 @@ from pipelines.destinations.odoo_tags import ContactTags
 from pipelines.destinations.protocol import (
     Capabilities,
     CouponIssue,
+    CouponRevocation,
     Found,
     Operation,
     Outcome,
@@ -39,8 +40,8 @@ from pipelines.destinations.recommendation_text import list_text, stored_list
 from pipelines.errors import ConfigurationError
 from pipelines.http import BusyError, CredentialsError, DoubtfulError, RefusedError
 
-_BATCH = {Operation.TAGS: 200, Operation.COUPON: 100, Operation.RECOMMENDATIONS: 100}
-_CARD = ["code", "partner_id"]
+_BATCH = {Operation.TAGS: 200, Operation.COUPON: 100, Operation.RECOMMENDATIONS: 100, Operation.REVOKE: 100}
+_CARD = ["id", "code", "partner_id", "points"]
 _NOBODY = "Odoo has no such contact"
 _NO_MAIL = {"loyalty_no_mail": True}
 """omnilake tells the customer: Odoo must not send a mail of its own with the card."""
@@ -176,6 +177,16 @@ class OdooDestination:
             return already(coupon.key)
         return rejected(coupon.key, "the code belongs to a card of somebody else")
 
+    def revoke_coupon(self, revocations: Sequence[CouponRevocation]) -> list[Outcome]:
+        """A card without points buys nothing; it stays, as the receipt of what was issued. One that was redeemed has
+        none left either."""
+        cards = self._cards(revocations)
+        full = {one.code: cards[one.code] for one in revocations if one.code in cards and cards[one.code]["points"]}
+        if full:
+            numbers = sorted(int(card["id"]) for card in full.values())
+            self._api.effect("loyalty.card", "write", ids=numbers, vals={"points": 0}, context=_NO_MAIL)
+        return [applied(one.key) if one.code in full else already(one.key) for one in revocations]
+
     def put_recommendations(self, lists: Sequence[RecommendationList]) -> list[Outcome]:
         if not lists:
             return []
@@ -245,6 +256,10 @@ class OdooDestination:
                     one.key: stored_list(stored.get(record_id(one.source_id) or 0, {}).get(self._field)).covers(one)
                     for one in lists
                 }
+            case Operation.REVOKE:
+                revoked = [record for record in records if isinstance(record, CouponRevocation)]
+                cards = self._cards(revoked)
+                there = {one.key: one.code in cards and not cards[one.code]["points"] for one in revoked}
         return {key: Found.PRESENT if is_there else Found.ABSENT for key, is_there in there.items()}
 
     def received(self, operation: Operation) -> int | None:
@@ -255,7 +270,7 @@ class OdooDestination:
         count: int = self._api.read("loyalty.card", "search_count", domain=domain, context={"active_test": False})
         return count
 
-    def _cards(self, coupons: Sequence[CouponIssue]) -> dict[str, OdooRecord]:
+    def _cards(self, coupons: Sequence[CouponIssue | CouponRevocation]) -> dict[str, OdooRecord]:
         codes = [coupon.code for coupon in coupons]
         return {
             str(card["code"]): card for card in self._api.search_read("loyalty.card", [["code", "in", codes]], _CARD)

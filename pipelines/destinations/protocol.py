@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Operation(StrEnum):
@@ -21,6 +21,7 @@ class Operation(StrEnum):
     TAGS = "tags"
     RECOMMENDATIONS = "recommendations"
     COUPON = "coupon"
+    REVOKE = "revoke"
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,23 @@ class RecommendationList:
     items: tuple[RecommendedItem, ...] = ()
 
 
-Record = TagChange | CouponIssue | RecommendationList
+@dataclass(frozen=True)
+class CouponRevocation:
+    """One coupon that shall no longer be redeemed. coupon_key: the key under which it was issued."""
+
+    key: str
+    recipient: Recipient
+    source_id: str
+    version: int
+    decided_on: date
+    campaign_id: str
+    wave: str
+    code: str
+    coupon_key: str
+    reason: str
+
+
+Record = TagChange | CouponIssue | RecommendationList | CouponRevocation
 
 
 class OutcomeKind(StrEnum):
@@ -234,4 +251,13 @@ class Destination(Protocol):
 
     def received(self, operation: Operation) -> int | None:
         """How many distinct records of ours it holds a receipt of; None if it can't tell."""
+        ...
+
+
+@runtime_checkable
+class RevokesCoupons(Protocol):
+    """What a destination besides has whose capabilities name `REVOKE`."""
+
+    def revoke_coupon(self, revocations: Sequence[CouponRevocation]) -> list[Outcome]:
+        """Make codes of ours unusable. One that was redeemed before stays redeemed; one that isn't there is done."""
         ...

@@ -85,8 +85,9 @@ class Configured:
     settings: DestinationSettings
 
     def wants(self, operation: Operation) -> bool:
-        """Whether the operation is both asked for and supported."""
-        return operation in self.settings.operations and operation in self.destination.capabilities().operations
+        """Whether the operation is both asked for and supported; who gets coupons must bear their being taken back."""
+        wanted = Operation.COUPON if operation is Operation.REVOKE else operation
+        return wanted in self.settings.operations and operation in self.destination.capabilities().operations
 
 
 def load_destinations(
@@ -154,7 +155,10 @@ class _Entry:
         operations = self.entry.get("operations", valid)
         if not isinstance(operations, list) or not set(map(str, operations)) <= set(valid):
             raise ConfigurationError(f"{self.where} has operations {operations!r}; give a list of: {', '.join(valid)}.")
-        return tuple(Operation(str(value)) for value in operations)
+        chosen = {Operation(str(value)) for value in operations}
+        if Operation.COUPON in chosen:
+            chosen.add(Operation.REVOKE)
+        return tuple(operation for operation in Operation if operation in chosen)
 
     def _tags(self) -> tuple[str, ...] | None:
         tags = self.entry.get("tags")

@@ -49,11 +49,11 @@ def connect(name: str, operations: Iterable[Operation], options: Options, prefix
     read = SettingsReader(options, f"Destination {name!r} of kind rest")
     url, token = read.url(), read.secret("token", None)
     given = read.mapping("paths")
-    unknown_paths = sorted(set(map(str, given)) - {operation.value for operation in Operation})
+    unknown_paths = sorted(set(map(str, given)) - {operation.value for operation in PATHS})
     if unknown_paths or not all(isinstance(path, str) and path.startswith("/") for path in given.values()):
         raise ConfigurationError(
             f"Destination {name!r} has unusable paths; give paths that begin with / for any of: "
-            f"{', '.join(sorted(operation.value for operation in Operation))}."
+            f"{', '.join(sorted(operation.value for operation in PATHS))}."
         )
     calls_per_second = read.whole("calls_per_second", 0, least=0, most=1_000_000)
     made = RestDestination(
@@ -69,7 +69,7 @@ def connect(name: str, operations: Iterable[Operation], options: Options, prefix
         ),
         prefix=prefix,
         batch_size=read.whole("batch_size", 1, most=_LARGEST_BATCH),
-        paths={operation: given.get(operation.value, PATHS[operation]) for operation in Operation},
+        paths={operation: given.get(operation.value, PATHS[operation]) for operation in PATHS},
         reads_back=read.flag("reads_back", True),
         resend_is_safe=read.flag("resend_is_safe", False),
         channel=options.channel or None,
@@ -99,10 +99,10 @@ class RestDestination:
         self._prefix = prefix
         self._one_by_one = batch_size == 1
         self._paths = paths or PATHS
-        taken = frozenset(operations)
+        taken = frozenset(operations) & PATHS.keys()
         self._capabilities = Capabilities(
             operations=taken,
-            batch_size=dict.fromkeys(Operation, batch_size),
+            batch_size=dict.fromkeys(PATHS, batch_size),
             reads_back=taken if reads_back else frozenset(),
             resend_is_safe=taken if resend_is_safe else frozenset(),
             channel=channel,

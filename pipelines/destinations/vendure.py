@@ -18,6 +18,7 @@ from pipelines.connectors.vendure_api import Node, VendureApi, is_id, open_api
 from pipelines.destinations.protocol import (
     Capabilities,
     CouponIssue,
+    CouponRevocation,
     Found,
     Operation,
     Outcome,
@@ -35,7 +36,7 @@ from pipelines.destinations.vendure_calls import Mutation, change_each, listed
 from pipelines.destinations.vendure_coupons import AGAIN_SECONDS, Coupons
 from pipelines.errors import ConfigurationError
 
-_BATCH = {Operation.TAGS: 100, Operation.RECOMMENDATIONS: 100, Operation.COUPON: 50}
+_BATCH = {Operation.TAGS: 100, Operation.RECOMMENDATIONS: 100, Operation.COUPON: 50, Operation.REVOKE: 50}
 
 _CUSTOMERS = """
 query ($options: CustomerListOptions) {
@@ -108,11 +109,18 @@ class VendureDestination:
     def issue_coupon(self, coupons: Sequence[CouponIssue]) -> list[Outcome]:
         return self._coupons.issue(coupons)
 
+    def revoke_coupon(self, revocations: Sequence[CouponRevocation]) -> list[Outcome]:
+        return self._coupons.revoke(revocations)
+
     def read_back(self, operation: Operation, records: Sequence[Record]) -> dict[str, Found]:
+        if operation is Operation.REVOKE:
+            revocations = [record for record in records if isinstance(record, CouponRevocation)]
+            ended = self._coupons.ended([one.code for one in revocations])
+            return {one.key: Found.PRESENT if one.code in ended else Found.ABSENT for one in revocations}
         coupons = [record for record in records if isinstance(record, CouponIssue)]
         codes = self._coupons.held([coupon.code for coupon in coupons])
         present = {coupon.key for coupon in coupons if coupon.code in codes}
-        others = [record for record in records if not isinstance(record, CouponIssue)]
+        others = [record for record in records if isinstance(record, TagChange | RecommendationList)]
         fields = self._fields([record.source_id for record in others])
         present |= {
             record.key

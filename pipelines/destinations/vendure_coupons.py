@@ -15,7 +15,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pipelines.connectors.vendure_api import LARGEST_PAGE, Node, VendureApi, api_time, minor
-from pipelines.destinations.protocol import CouponIssue, Outcome, already, applied, rejected, retry_after
+from pipelines.destinations.protocol import (
+    CouponIssue,
+    CouponRevocation,
+    Outcome,
+    already,
+    applied,
+    rejected,
+    retry_after,
+)
 from pipelines.destinations.vendure_calls import Inputs, Mutation, change_each, listed
 
 AGAIN_SECONDS = 60.0
@@ -33,12 +41,13 @@ query ($options: CustomerGroupListOptions) {
 """
 _PROMOTIONS = """
 query ($options: PromotionListOptions) {
-  promotions(options: $options) { totalItems items { id couponCode customFields { omnilakeKey } } }
+  promotions(options: $options) { totalItems items { id couponCode enabled customFields { omnilakeKey } } }
 }
 """
 
 
 _CREATE_PROMOTION = Mutation("createPromotion", {"input": "CreatePromotionInput!"}, "... on Promotion { id }")
+_END_PROMOTION = Mutation("updatePromotion", {"input": "UpdatePromotionInput!"}, "... on Promotion { id }")
 _CREATE_GROUP = Mutation("createCustomerGroup", {"input": "CreateCustomerGroupInput!"})
 _JOIN = Mutation("addCustomersToGroup", {"customerGroupId": "ID!", "customerIds": "[ID!]!"})
 
@@ -88,6 +97,25 @@ class Coupons:
                 outcomes[coupon.key] = rejected(coupon.key, group.reason)
         outcomes |= self._create_promotions(ready)
         return list(outcomes.values())
+
+    def revoke(self, revocations: Sequence[CouponRevocation]) -> list[Outcome]:
+        """Disable the promotions; they stay, as the receipt of what was issued and for the orders that used them."""
+        held = self._promotions([one.code for one in revocations])
+        live = {code: promotion for code, promotion in held.items() if promotion["enabled"]}
+        inputs = {code: {"input": {"id": promotion["id"], "enabled": False}} for code, promotion in live.items()}
+        done = change_each(self._api, _END_PROMOTION, inputs, lambda some: self.ended(list(some)))
+        return [
+            already(one.key)
+            if one.code not in live
+            else applied(one.key)
+            if done[one.code]
+            else retry_after(one.key, AGAIN_SECONDS, "Vendure did not end the promotion")
+            for one in revocations
+        ]
+
+    def ended(self, codes: Sequence[str]) -> set[str]:
+        """Which of the codes have a promotion of ours that nobody can redeem any more."""
+        return {code for code, promotion in self._promotions(codes).items() if not promotion["enabled"]}
 
     def held(self, codes: Sequence[str]) -> set[str]:
         """Which of the codes have a promotion of ours."""

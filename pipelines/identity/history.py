@@ -82,7 +82,8 @@ def log_changes(connection: duckdb.DuckDBPyConnection, arrival: int, *, everythi
                 when moves.is_merge then coalesce('shared ' || explained.grounds, 'a guest order names its member now')
                 else coalesce(explained.grounds, 'an identifier no longer links them')
             end as cause,
-            coalesce(explained.evidence, '[]') as evidence
+            coalesce(explained.evidence, '[]') as evidence,
+            get_current_timestamp()::timestamp as logged_at
         from moves
         cross join logged
         left join explained on moves.from_id = explained.from_id and moves.into_id = explained.into_id

@@ -57,7 +57,7 @@ STATE_TABLES = {
 LOG_TABLES = {
     "merges": """
         event_id VARCHAR, "at" TIMESTAMP, kind VARCHAR, from_customer_id VARCHAR, into_customer_id VARCHAR,
-        cause VARCHAR, evidence VARCHAR""",
+        cause VARCHAR, evidence VARCHAR, logged_at TIMESTAMP""",
 }
 
 
@@ -87,6 +87,8 @@ def create_state(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"create or replace table identity.{table} ({columns})")
     for table, columns in LOG_TABLES.items():
         connection.execute(f"create table if not exists identity.{table} ({columns})")
+    # A warehouse of an earlier version has events without it.
+    connection.execute("alter table identity.merges add column if not exists logged_at TIMESTAMP")
 
 
 def create_views(connection: duckdb.DuckDBPyConnection) -> None:

@@ -16,7 +16,7 @@ OF_A_RUN = {  # columns that tell one run from another and say nothing about the
     "drift": {"first_seen_at"},
     "waiting": {"since"},
     "activation_log": {"decided_at", "next_attempt_at", "settled_at"},
-    "customer_merges": {"event_id", "at"},
+    "customer_merges": {"event_id", "at", "logged_at"},
 }
 RECORDS_OF_RUNS = {"runs"}
 

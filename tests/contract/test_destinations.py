@@ -17,6 +17,7 @@ from pipelines.destinations import rest, vendure
 from pipelines.destinations.files import FilesDestination
 from pipelines.destinations.protocol import (
     CouponIssue,
+    CouponRevocation,
     Destination,
     Found,
     Offer,
@@ -25,6 +26,7 @@ from pipelines.destinations.protocol import (
     Recipient,
     RecommendationList,
     RecommendedItem,
+    RevokesCoupons,
     SourceId,
     Tag,
     TagChange,
@@ -119,6 +121,17 @@ def records(operation: Operation, numbers: range) -> list[Any]:
                         valid_to=date(2026, 4, 30),
                     )
                 )
+            case Operation.REVOKE:
+                made.append(
+                    CouponRevocation(
+                        **common,
+                        campaign_id="recall",
+                        wave="1",
+                        code=f"CODE{number}",
+                        coupon_key=f"coupon-{number:04d}",
+                        reason="its customer was parted",
+                    )
+                )
     return made
 
 
@@ -128,6 +141,11 @@ def send(destination: Destination, operation: Operation, batch: list[Any]) -> di
         Operation.RECOMMENDATIONS: destination.put_recommendations,
         Operation.COUPON: destination.issue_coupon,
     }
+    if operation is Operation.REVOKE:
+        # Only what was issued can be taken back.
+        assert isinstance(destination, RevokesCoupons)
+        destination.issue_coupon(records(Operation.COUPON, range(5)) if batch else [])
+        call[operation] = destination.revoke_coupon
     return {outcome.key: outcome.kind for outcome in call[operation](batch)}
 
 

@@ -123,6 +123,9 @@ class MallServer(PlatformServer):
                     members = self.lists["customerGroups"][variables[f"customerGroupId{place}"]]["customers"]["items"]
                     members += [{"id": member} for member in variables[f"customerIds{place}"]]
                     data[alias] = {"id": variables[f"customerGroupId{place}"]}
+                case "updatePromotion":
+                    self.lists["promotions"][given["id"]] |= given
+                    data[alias] = {"id": given["id"]}
                 case "createCustomerGroup" | "createPromotion":
                     nodes = self.lists["customerGroups" if mutation == "createCustomerGroup" else "promotions"]
                     if any(node["customFields"] == given["customFields"] for node in nodes.values()):

@@ -137,6 +137,9 @@ class TillServer(PlatformServer):
         if not set(ids) <= self.tables.get(model, {}).keys():
             return Answer({"name": "odoo.exceptions.MissingError", "message": "gone"}, 404)
         for number in ids:
+            if "category_id" not in vals:
+                self.tables[model][number] |= vals
+                continue
             held = self.tables[model][number]["category_id"]
             for command, tag in vals["category_id"]:
                 held[:] = [*(one for one in held if one != tag), *([tag] if command == 4 else [])]

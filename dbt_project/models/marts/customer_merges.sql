@@ -12,7 +12,8 @@ customer_merges as (
         from_customer_id,
         into_customer_id,
         cause,
-        evidence
+        evidence,
+        logged_at
     from logged_events
 )
 

@@ -30,7 +30,8 @@ _TABLES = {
     "home_store_id VARCHAR, last_seen_at TIMESTAMP",
     "customer_identities": "customer_id VARCHAR, channel VARCHAR, kind VARCHAR, identity VARCHAR, "
     "last_seen_at TIMESTAMP, is_blocked BOOLEAN",
-    "customer_merges": '"at" TIMESTAMP, kind VARCHAR, from_customer_id VARCHAR, into_customer_id VARCHAR',
+    "customer_merges": '"at" TIMESTAMP, kind VARCHAR, from_customer_id VARCHAR, into_customer_id VARCHAR, '
+    "logged_at TIMESTAMP",
     "customer_rfm": "customer_id VARCHAR, snapshot_date DATE, recency_days INTEGER, frequency INTEGER, "
     "monetary DECIMAL(18,2), r_score INTEGER, f_score INTEGER, m_score INTEGER, segment VARCHAR, lifecycle VARCHAR",
     "customer_tags": "customer_id VARCHAR, tag VARCHAR, value VARCHAR, since DATE, source VARCHAR",
@@ -94,7 +95,7 @@ class World:
                 rows["customer_tags"].append((name, tag, value, self.as_of, "rfm"))
             for rank, sku in enumerate(person.skus, start=1):
                 rows["recommendations"].append((name, rank, sku, 0.5, f"「{sku}」", "item", None, self.as_of))
-        rows["customer_merges"] = [(seen, *merge) for merge in merges]
+        rows["customer_merges"] = [(seen, *merge, self.now) for merge in merges]
         with duckdb.connect(str(path)) as connection:
             connection.execute("CREATE SCHEMA marts")
             for table, columns in _TABLES.items():
@@ -215,6 +216,9 @@ class FakeDestination:
 
     def put_recommendations(self, lists: Sequence[Any]) -> list[Outcome]:
         return self._take(Operation.RECOMMENDATIONS, lists)
+
+    def revoke_coupon(self, revocations: Sequence[Any]) -> list[Outcome]:
+        return self._take(Operation.REVOKE, revocations)
 
     def read_back(self, operation: Operation, records: Sequence[Any]) -> dict[str, Found]:
         there = {record.key for record in self.applied[operation]}

@@ -33,7 +33,12 @@ TABLES = ("identities", "order_customers", "merges", "value_owners")
 
 
 def everything(connection):
-    return {table: connection.execute(f"select * from identity.{table} order by all").fetchall() for table in TABLES}
+    """Without the instants at which events were logged: they tell one run from another."""
+    left_out = {"merges": "exclude (logged_at)"}
+    return {
+        table: connection.execute(f"select * {left_out.get(table, '')} from identity.{table} order by all").fetchall()
+        for table in TABLES
+    }
 
 
 @pytest.mark.parametrize("statements", [8, 45, 75])
