@@ -10,7 +10,7 @@ Order of use: `learn` once; then, of any records, `Records.keys` (two records th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -34,7 +34,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Model:
-    """What was learned. columns: of the records, normalised. n_records: how many it was learned from.
+    """What was learned. columns: of the table of records. n_records: how many it was learned from.
 
     rare: by column, the share of all records that a value has that fewer than COMMON share, on average.
     """
@@ -99,8 +99,7 @@ def learn(
         if not n_pairs:
             return None
         weights = learn_weights(connection, items, table.num_rows, n_pairs, is_two_source=False)
-        plain = _plain_columns(columns)
-        model = Model(tuple(plain), tuple(rule.keys for rule in rules), weights, {}, table.num_rows)
+        model = Model(tuple(columns), tuple(rule.keys for rule in rules), weights, {}, table.num_rows)
         rare, shares = _frequencies(connection, scoring.frequency_columns(items))
         return replace(model, rare=rare), shares
 
@@ -120,7 +119,7 @@ class Records:
         self._model = model
         self._opened = _connection(threads, memory_limit)
         self._connection = self._opened.__enter__()
-        prepare(self._connection, table, model.columns, alone=True)
+        prepare(self._connection, table, _folded(model.columns), alone=True)
 
     def __enter__(self) -> Self:
         return self
@@ -182,7 +181,7 @@ def _connection(threads: int | None, memory_limit: str | None) -> Iterator[duckd
         connection.close()
 
 
-def _plain_columns(columns: list[str]) -> list[str]:
+def _folded(columns: Sequence[str]) -> list[str]:
     """The columns without those that are made from others."""
     made = ("_sound", "_local", "_fragment", "_number", "_street")
     return [column for column in columns if not column.endswith(made)]

@@ -28,7 +28,7 @@ class Scorer:
     unseen = _HOPELESS
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, weights: Weights, shares: str | None = None) -> None:
-        """shares: a relation (name, spelling, share) of how frequent values are, which else are counted in `records`."""
+        """shares: a relation (name, spelling, share) of how frequent values are; None: count them in `records`."""
         from splink import DuckDBAPI, Linker, SettingsCreator
 
         self._connection = connection

@@ -49,8 +49,11 @@ def resolve_identity(
     with platform.step():
         platform.progress("identity: linking memberships and guests")
         with open_warehouse(platform.settings) as connection:
-            report = identity.resolve(connection, platform.settings, full_refresh=options.full_refresh)
+            report, linkage = identity.find_customers(connection, platform.settings, full_refresh=options.full_refresh)
         platform.progress(f"identity: {report.memberships:,} memberships are {report.customers:,} customers")
+        platform.progress(
+            f"linkage: {linkage.scored:,} of {linkage.people:,} people compared anew, {linkage.joined:,} pairs are sure"
+        )
     metadata = {"memberships": report.memberships, "customers": report.customers}
     for key in IDENTITY_KEYS:
         yield dg.MaterializeResult(asset_key=key, metadata=metadata)

@@ -6,13 +6,14 @@ Belongs here: the closed list of kinds and the checked configuration. Does not b
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from pipelines.errors import ConfigurationError
+from pipelines.identity.linkage.settings import LinkageRules, read_linkage
 from pipelines.settings import Settings
 
 
@@ -51,15 +52,17 @@ class IdentityRules:
     limits: the most members a value may be on, by kind (device_id too).
     household_kinds, recycled_kinds: kinds whose shared value can belong to two persons.
     recycled_after_days: a value unseen for more days than this may have a new owner.
+    linkage: who is linked though no identifier says so.
     """
 
     limits: dict[str, int]
     household_kinds: tuple[str, ...]
     recycled_kinds: tuple[str, ...]
     recycled_after_days: int
+    linkage: LinkageRules = field(default_factory=LinkageRules)
 
     def fingerprint(self) -> str:
-        """Equal digests mean equal results: a change of rules calls for a full rebuild."""
+        """Equal digests mean equal exact links: a change of their rules calls for a full rebuild."""
         rules = (sorted(self.limits.items()), self.household_kinds, self.recycled_kinds, self.recycled_after_days)
         return hashlib.sha256(repr(rules).encode()).hexdigest()
 
@@ -74,7 +77,7 @@ def load_rules(settings: Settings) -> IdentityRules:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not readable YAML: {error}") from error
     content = {} if content is None else content
-    known = {"limits", "household_kinds", "recycled_kinds", "recycled_after_days"}
+    known = {"limits", "household_kinds", "recycled_kinds", "recycled_after_days", "linkage"}
     if not isinstance(content, dict) or set(content) - known:
         raise ConfigurationError(f"{path} may hold only {', '.join(sorted(known))}.")
     return IdentityRules(
@@ -82,6 +85,7 @@ def load_rules(settings: Settings) -> IdentityRules:
         household_kinds=_kinds(path, "household_kinds", content),
         recycled_kinds=_kinds(path, "recycled_kinds", content),
         recycled_after_days=_whole(path, "recycled_after_days", content.get("recycled_after_days", 365)),
+        linkage=read_linkage(path, content.get("linkage")),
     )
 
 

@@ -8,7 +8,7 @@ Kept in schema `identity`, numbers and hashes only:
 - linkage_people (person_no, founder_channel, founder_id, fingerprint): who was scored, as what.
 - linkage_keys (person_no, rule_no, key): the blocks of each.
 - linkage_scores (left_no, right_no, score, evidence, is_candidate): candidates above 0 bits; and of people whom such
-  candidates tie together, directly or not, every other pair too (not is_candidate), as a group is judged by all of its pairs.
+  candidates tie together, directly or not, every other pair too (not is_candidate), as a group is judged by all pairs.
 - linkage_applied (model): the fingerprint of what they were scored with.
 """
 
@@ -102,7 +102,9 @@ def find_changes(connection: duckdb.DuckDBPyConnection) -> int:
     connection.execute("""
         create or replace temp table changed_people as
         with last as (select coalesce(max(person_no), -1) as person_no from identity.linkage_people)
-        select last.person_no + row_number() over () as person_no, people.*
+        select
+            last.person_no + row_number() over (order by people.founder_channel, people.founder_id) as person_no,
+            people.*
         from people
         anti join identity.linkage_people as known
             on people.founder_channel = known.founder_channel and people.founder_id = known.founder_id
@@ -114,7 +116,7 @@ def find_changes(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 def score_changes(scoring: Scoring) -> None:
-    """Bring `linkage_people`, `linkage_keys` and `linkage_scores` up to date with `gone_people` and `changed_people`."""
+    """Bring what is kept up to date with `gone_people` and `changed_people`."""
     connection = scoring.connection
     connection.execute(f"""
         create or replace temp table full_blocks as
@@ -188,15 +190,17 @@ def clusters_of(connection: duckdb.DuckDBPyConnection, apart: str, threshold: fl
             from identity.linkage_people
         )
         select
-            least(lefts.place, rights.place) as left_place,
-            greatest(lefts.place, rights.place) as right_place,
+            lefts.place as left_place,
+            rights.place as right_place,
             if(apart.left_no is null, scores.score, {NEVER}) as weight,
             lefts.founder_channel as left_channel, lefts.founder_id as left_id,
             rights.founder_channel as right_channel, rights.founder_id as right_id,
             scores.score, scores.evidence
         from identity.linkage_scores as scores
-        inner join ranked as lefts on scores.left_no = lefts.person_no
-        inner join ranked as rights on scores.right_no = rights.person_no
+        inner join ranked as one on scores.left_no = one.person_no
+        inner join ranked as other on scores.right_no = other.person_no
+        inner join ranked as lefts on lefts.place = least(one.place, other.place)
+        inner join ranked as rights on rights.place = greatest(one.place, other.place)
         left join {apart} as apart on scores.left_no = apart.left_no and scores.right_no = apart.right_no
         order by left_place, right_place""").to_arrow_table()
     left, right, weights = (np.asarray(scores[name]) for name in ("left_place", "right_place", "weight"))
@@ -256,9 +260,8 @@ def _groups(connection: duckdb.DuckDBPyConnection) -> pa.Table:
     group = components(len(people), places[: len(left)], places[len(left) :])
     sizes = np.bincount(group, minlength=1)
     chosen = (sizes[group] > 2) & (sizes[group] <= LARGEST_GROUP)
-    return pa.table(
-        {"person_no": pa.array(people[chosen], pa.int64()), "group_no": pa.array(group[chosen], pa.int64())}
-    )
+    columns = {"person_no": people[chosen], "group_no": group[chosen]}
+    return pa.table({name: pa.array(numbers, pa.int64()) for name, numbers in columns.items()})
 
 
 def _score(scoring: Scoring, *, is_candidate: bool) -> None:

@@ -5,8 +5,8 @@ values. Does not belong here: what records say (the vault's matter: profiles.py)
 
 A record is one person as far as is known without linkage: the memberships of one customer, or, where linkage has
 joined several, of one of these. It is named by its founder, the membership that arrived first. Working tables made
-here: people_members (founder_channel, founder_id, channel, member_id, updated_at, arrival, gender, city, is_phone_blocked,
-is_email_blocked), people (founder_channel, founder_id, fingerprint).
+here: people_members (founder_channel, founder_id, channel, member_id, updated_at, arrival, gender, city,
+is_phone_blocked, is_email_blocked), people (founder_channel, founder_id, fingerprint).
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def gather_people(connection: duckdb.DuckDBPyConnection) -> None:
         create or replace temp table people_members as
         with newest as (
             select
-                channel, member_id, updated_at, _arrival as arrival, gender, city, coalesce(deleted, false) as is_deleted
+                channel, member_id, updated_at, _arrival as arrival, gender, city,
+                coalesce(deleted, false) as is_deleted
             from raw.members
             qualify row_number() over (partition by channel, member_id order by updated_at desc, _arrival desc) = 1
         ),
@@ -79,7 +80,7 @@ def gather_people(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _part_linked(connection: duckdb.DuckDBPyConnection) -> None:
-    """`people_parts` (node_no, component): customers that linkage had a part in, taken apart into what holds without."""
+    """`people_parts` (node_no, component): customers that linkage joined, taken apart into what holds without it."""
     connection.execute(f"""
         create or replace temp table scope_nodes as
         with linked as (
@@ -106,7 +107,9 @@ def _part_linked(connection: duckdb.DuckDBPyConnection) -> None:
     decided.part_components(connection)
     connection.execute("""
         create or replace temp table people_parts as
-        select scope_nodes.node_no, coalesce(components.component::varchar, 'alone ' || scope_nodes.node_no) as component
+        select
+            scope_nodes.node_no,
+            coalesce(components.component::varchar, 'alone ' || scope_nodes.node_no) as component
         from scope_nodes left join components on scope_nodes.node_no = components.node_no""")
 
 

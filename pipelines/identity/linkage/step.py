@@ -29,7 +29,7 @@ from pipelines.state import state
 from pipelines.vault import Vault
 
 MOST_LEARNED = 300_000
-"""People a model is learned from, at most: a sample by hash of the founder's key, of whose pairs as large a share is true."""
+"""People a model is learned from, at most: a random sample, of whose pairs the same share is one person's."""
 
 
 @dataclass(frozen=True)
