@@ -93,6 +93,17 @@ def current(engine: sa.Engine, model: str, as_of: date) -> Version | None:
     return _version(row) if row else None
 
 
+def last_attempt(engine: sa.Engine, model: str, as_of: date) -> date | None:
+    """The last date up to `as_of` for which a version was fitted, taken into use or not."""
+    with engine.connect() as connection:
+        found: date | None = connection.execute(
+            sa.select(sa.func.max(model_versions.c.as_of)).where(
+                model_versions.c.model == model, model_versions.c.as_of <= as_of
+            )
+        ).scalar()
+    return found
+
+
 def promote_if_better(
     engine: sa.Engine,
     card: Card,
