@@ -28,6 +28,8 @@ RULES: dict[str, Rule] = {
     "sales_daily": "store",
     "category_daily": "store",
     "stores_scorecard": "store",
+    "store_online_daily": "store",
+    "store_attribution_daily": "store",
     "stock_health": "store",
     "coupon_performance": "store",
     "customers": "home_store",

@@ -40,6 +40,21 @@ MARTS: dict[str, tuple[str, ...]] = {
         "batches": "batch_id run_id channel feed file rows_received rows_accepted rows_quarantined taken_at",
         "runs": "run_id started_at finished_at as_of status rows_received rows_accepted rows_quarantined snapshot_id",
         "quarantine": "quarantine_id channel feed file line column_name reason received_at replayed_at",
+        "funnel_daily": "business_date channel step persons rate_from_previous baseline_rate alert",
+        "traffic_daily": "business_date channel visitors known_visitors sessions viewers purchasers",
+        "aov_gaps": "month online_orders store_orders online_aov store_aov gap mix_adjusted_gap",
+        "first_order_conversion": "month channel new_members with_first_order conversion_rate",
+        "door_flows": "flow from_door to_door month window_days customers followed flow_rate",
+        "store_online_daily": "business_date channel store_id city city_orders pickup_orders picked_up pickup_expired "
+        "pickup_cancelled pickup_waiting ship_from_store_orders same_city_orders located_orders nearest_orders "
+        "staff_orders scan_orders",
+        "store_attribution_daily": "business_date channel store_id role net_amount profit_amount",
+        "purchase_cycles": "first_channel customers repeaters repeating_share median_days",
+        "retention_cohorts": "cohort_month first_channel month_number cohort_size active retention net_amount",
+        "buyer_periods": "period period_start period_end buyers repeat_buyers returning_buyers repurchase_rate "
+        "returning_rate is_finished",
+        "points_daily": "business_date channel members earned green_bonus redeemed expired adjusted balance_change",
+        "points_expiring": "channel month is_overdue members points",
     }.items()
 }
 

@@ -18,9 +18,13 @@ import yaml
 
 from pipelines.channels import Channels
 from pipelines.errors import ConfigurationError
+from pipelines.figure_settings import load_figure_settings
 from pipelines.settings import PACKAGED_REFERENCE, Settings
 
-TABLES = ("channels", "run_settings", "rfm_settings", "rfm_cutoffs", "rfm_cells", "segments")
+TABLES = (
+    "channels", "run_settings", "rfm_settings", "rfm_cutoffs", "rfm_cells", "segments", "figure_settings",
+    "attribution_weights",
+)  # fmt: skip
 """What `load_reference` writes into schema `reference`."""
 
 SCORES = (1, 2, 3, 4, 5)
@@ -118,10 +122,12 @@ def load_reference(
     """Write the schema `reference` of the open warehouse, whole, in one transaction.
 
     Tables: channels, run_settings (one row), rfm_settings (one row), rfm_cutoffs (scores 2 to 5), rfm_cells (125
-    rows), segments. Raises ConfigurationError if segments.yml is wrong or a time zone is one that the database does not
+    rows), segments, figure_settings (one row), attribution_weights (a row a role). Raises ConfigurationError if
+    segments.yml or figures.yml is wrong or a time zone is one that the database does not
     know; nothing is written then.
     """
     rules = load_segment_rules(settings)
+    figures = load_figure_settings(settings)
     _check_timezones(connection, channels)
     tables: dict[str, tuple[str, list[tuple[Any, ...]]]] = {
         "channels": (
@@ -175,6 +181,7 @@ def load_reference(
             ],
         ),
     }
+    tables |= figures.tables()
     connection.begin()
     try:
         connection.execute("CREATE SCHEMA IF NOT EXISTS reference")

@@ -157,3 +157,11 @@
         end as decimal(18, 2)
     )
 {%- endmacro %}
+
+{# Money in cents / a count, to the cent, half up; null where the count is none. #}
+{% macro mean_money(amount, number) -%}
+    case
+        when {{ number }} > 0
+            then {{ cents_to_money(divide_half_up(to_units(amount, 2), 'cast(' ~ number ~ ' as hugeint)')) }}
+    end
+{%- endmacro %}

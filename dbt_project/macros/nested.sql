@@ -24,3 +24,8 @@
 {% macro is_one_of(text, values) -%}
     {{ text }} in ({% for value in values %}'{{ value }}'{{ ', ' if not loop.last }}{% endfor %})
 {%- endmacro %}
+
+{# Aggregate: short texts one after the other, in the order of the named columns; null ones are left out. #}
+{% macro joined_text(text, columns) -%}
+    string_agg({{ text }}, '' order by {{ columns | join(', ') }})
+{%- endmacro %}

@@ -46,3 +46,46 @@
 {% macro days_between(earlier, later) -%}
     date_diff('day', {{ earlier }}, {{ later }})
 {%- endmacro %}
+
+{# Hour (0 to 23) of the wall clock of a zone at an instant (UTC), by a span as in `business_day_by_span`. #}
+{% macro local_hour_by_span(instant, zone, span) -%}
+    case
+        when {{ instant }} >= {{ span }}.valid_from and {{ instant }} < {{ span }}.valid_before
+            then extract('hour' from {{ instant }} + to_microseconds({{ span }}.utc_offset))
+        else extract('hour' from timezone({{ zone }}, timezone('UTC', {{ instant }})))
+    end
+{%- endmacro %}
+
+{# An instant so many days later. #}
+{% macro days_later(instant, days) -%}
+    ({{ instant }} + to_days({{ days }}))
+{%- endmacro %}
+
+{# Whole minutes from one instant to another. #}
+{% macro minutes_between(earlier, later) -%}
+    date_diff('minute', {{ earlier }}, {{ later }})
+{%- endmacro %}
+
+{# First day of the calendar month, quarter or year of a date. #}
+{% macro period_start(unit, date) -%}
+    cast(date_trunc('{{ unit }}', {{ date }}) as date)
+{%- endmacro %}
+
+{# Last day of the calendar period that begins so many periods after a first day; unit is month, quarter or year. #}
+{% macro period_end(unit, start, periods_later='0') -%}
+    cast(
+        {{ start }}
+        + to_months(cast(({{ periods_later }} + 1) * {{ {'month': 1, 'quarter': 3, 'year': 12}[unit] }} as integer))
+        - interval 1 day as date
+    )
+{%- endmacro %}
+
+{# Whole calendar months from one first day of a month to another. #}
+{% macro months_between(earlier, later) -%}
+    date_diff('month', {{ earlier }}, {{ later }})
+{%- endmacro %}
+
+{# Every whole number from a first to a last one, as rows of column `number`. #}
+{% macro whole_numbers(first, last) -%}
+    select unnest(range({{ first }}, {{ last }} + 1)) as number
+{%- endmacro %}

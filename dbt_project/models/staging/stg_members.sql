@@ -16,6 +16,7 @@ newest_members as (
         raw_members.registered_at,
         raw_members.phone_token,
         raw_members.name_token,
+        raw_members.city,
         raw_members.home_store_id,
         raw_members.level,
         raw_members.points_balance,
