@@ -21,7 +21,7 @@ if str(_HERE.parent) not in sys.path:
 
 import streamlit as st  # noqa: E402
 
-from dashboards.access import current_scope  # noqa: E402
+from dashboards.access import Scope  # noqa: E402
 from dashboards.components import Context  # noqa: E402
 from dashboards.data import (  # noqa: E402
     NoSnapshotError,
@@ -85,7 +85,7 @@ def main() -> None:
     try:
         snapshot = find_snapshot(settings)
         drawn_version = snapshot.version
-        context = _context(Reader(settings, snapshot, current_scope()), language)
+        context = _context(Reader(settings, snapshot, Scope()), language)
         problem = partial(_draw_no_days, language)
     except NoSnapshotError:
         pass
