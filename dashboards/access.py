@@ -1,15 +1,23 @@
 """Who may see which rows: the one place every query of every page passes through.
 
-Belongs here: the scope of a reader and how it narrows each table of a snapshot. Does not belong here: signing in,
-and what a page shows.
+Belongs here: the scope of a reader, what a page's SQL may name, and how the scope narrows each table of a snapshot.
+Does not belong here: signing in, and which page a role may open (the registry in `dashboards/app`).
+
+A page's SQL runs where nothing but its own narrowed views can be named. It is read by DuckDB's own parser first: only
+one SELECT, only bare table names, only the table functions below. Behind that, should the reading ever be wrong, the
+snapshot is attached under a name that no query can guess, and no other file can be reached.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import duckdb
+
+from pipelines.accounts.store import Account
 
 Rule = Literal["open", "store", "home_store", "customer"]
 
@@ -57,30 +65,93 @@ class Scope:
         return self.stores is None
 
 
-def current_scope() -> Scope:
-    """The scope of whoever looks at the page: head office, which sees all."""
-    return Scope()
+def scope_of(account: Account) -> Scope:
+    """A store manager sees the stores of the account, everybody else all of them."""
+    return Scope(account.stores) if account.role == "store_manager" else Scope()
 
 
-def apply_scope(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
-    """Let bare table names on this connection mean the tables of schema `marts`, narrowed to the scope.
+class ForbiddenQueryError(ValueError):
+    """A page's SQL names what the scope does not give it: a programming error, or somebody's trick."""
 
-    A restricted connection finds only temporary views: schema `marts` is not on its search path, and a table without
-    a rule is an empty view of the same columns.
+
+_TABLE_FUNCTIONS = frozenset({"unnest", "range", "generate_series"})
+_SOURCES = frozenset(
+    {"BASE_TABLE", "SUBQUERY", "JOIN", "TABLE_FUNCTION", "EXPRESSION_LIST", "EMPTY", "PIVOT", "COLUMN_DATA"}
+)
+
+
+def tables_named(connection: duckdb.DuckDBPyConnection, sql: str) -> frozenset[str]:
+    """Tables (and common table expressions) that one SELECT names.
+
+    Raises ForbiddenQueryError for anything but one SELECT over bare table names: a schema or database before a name, a
+    table function beyond unnest, range and generate_series, SUMMARIZE, SHOW and DESCRIBE as sources.
     """
-    if scope.stores is None:
-        connection.execute("SET search_path = 'marts'")
-        return
-    tables = connection.execute(
-        "SELECT table_name FROM information_schema.tables WHERE table_schema = 'marts' ORDER BY table_name"
+    text = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()[0][0]
+    parsed = json.loads(text)
+    if parsed.get("error") or len(parsed["statements"]) != 1:
+        raise ForbiddenQueryError(f"A page runs one SELECT: {parsed.get('error_message', 'several statements')}")
+    names: set[str] = set()
+    for node in _nodes(parsed):
+        if "from_table" in node:
+            _check_source(node["from_table"])
+        kind = node.get("type")
+        if kind == "SHOW_REF":
+            raise ForbiddenQueryError("A page's SQL may not describe or summarise tables.")
+        if kind == "BASE_TABLE":
+            if node.get("schema_name") or node.get("catalog_name"):
+                raise ForbiddenQueryError(
+                    "A page's SQL names tables without their schema: the scope decides what they mean."
+                )
+            names.add(node["table_name"])
+        if kind == "TABLE_FUNCTION":
+            function = node["function"]
+            if (
+                function.get("function_name") not in _TABLE_FUNCTIONS
+                or function.get("schema")
+                or function.get("catalog")
+            ):
+                raise ForbiddenQueryError(f"A page's SQL may not call {function.get('function_name')}() as a table.")
+    return frozenset(names)
+
+
+def _check_source(source: dict[str, Any]) -> None:
+    if source.get("type") not in _SOURCES:
+        raise ForbiddenQueryError(f"A page's SQL may not read from a {source.get('type')}.")
+
+
+def _nodes(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        yield node
+        for value in node.values():
+            yield from _nodes(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _nodes(value)
+
+
+def apply_scope(connection: duckdb.DuckDBPyConnection, database: str, scope: Scope, names: frozenset[str]) -> None:
+    """Let these bare names mean the tables of schema `marts` of an attached database, narrowed to the scope.
+
+    A table without a rule is an empty view of the same columns to a restricted reader. Afterwards the connection
+    reaches no file and its settings are locked.
+    """
+    present = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'marts' ORDER BY table_name",
+        [database],
     ).fetchall()
-    for (table,) in tables:
-        condition = _condition(RULES.get(table), scope.stores)
-        connection.execute(f'CREATE TEMP VIEW "{table}" AS SELECT * FROM marts."{table}" WHERE {condition}')
+    wanted = {name.lower() for name in names}
+    for (table,) in present:
+        if table.lower() in wanted:
+            condition = _condition(database, RULES.get(table), scope.stores)
+            connection.execute(
+                f'CREATE TEMP VIEW "{table}" AS SELECT * FROM "{database}".marts."{table}" WHERE {condition}'
+            )
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
 
 
-def _condition(rule: Rule | None, stores: tuple[str, ...]) -> str:
-    if rule == "open":
+def _condition(database: str, rule: Rule | None, stores: tuple[str, ...] | None) -> str:
+    if rule == "open" or stores is None:
         return "true"
     if rule is None or not stores:
         return "false"
@@ -90,4 +161,4 @@ def _condition(rule: Rule | None, stores: tuple[str, ...]) -> str:
         return f"store_id IN {own}"
     if rule == "home_store":
         return f"home_store_id IN {own}"
-    return f"customer_id IN (SELECT customer_id FROM marts.customers WHERE home_store_id IN {own})"
+    return f'customer_id IN (SELECT customer_id FROM "{database}".marts.customers WHERE home_store_id IN {own})'

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from html import escape
 from importlib import import_module
 from pathlib import Path
 
@@ -20,8 +21,9 @@ if str(_HERE.parent) not in sys.path:
     sys.path.insert(0, str(_HERE.parent))
 
 import streamlit as st  # noqa: E402
+from streamlit.navigation.page import StreamlitPage  # noqa: E402
 
-from dashboards.access import current_scope  # noqa: E402
+from dashboards.access import scope_of  # noqa: E402
 from dashboards.components import Context  # noqa: E402
 from dashboards.data import (  # noqa: E402
     NoSnapshotError,
@@ -34,6 +36,16 @@ from dashboards.filters import draw_filters  # noqa: E402
 from dashboards.formats import Formats, LanguageCode  # noqa: E402
 from dashboards.language import LANGUAGES, Language  # noqa: E402
 from dashboards.queries.shared import read_basis, read_choices, read_segments  # noqa: E402
+from dashboards.visitor import (  # noqa: E402
+    COOKIE,
+    NOBODY_IN_PARTICULAR,
+    Mode,
+    account_of_claims,
+    account_of_session,
+    claims_in,
+    sign_in_mode,
+)
+from pipelines.accounts.store import ROLES, Account  # noqa: E402
 from pipelines.errors import ConfigurationError  # noqa: E402
 from pipelines.settings import Settings, load_settings  # noqa: E402
 
@@ -43,19 +55,23 @@ class Page:
     """One line of the registry. `name` is the page's address and its view's module in `dashboards/views`.
 
     A view has `render(context)`; one that needs no data has `render(language)` and opens before the first run too.
+    roles: who may open it; a store manager sees the rows of their own stores on it.
     """
 
     name: str
     icon: str
     needs_data: bool = True
+    roles: tuple[str, ...] = ("admin", "analyst", "marketer")
 
+
+_HEAD_OFFICE = ("admin", "analyst", "marketer", "auditor")
 
 PAGES = (
-    Page("overview", ":material/monitoring:"),
-    Page("customers", ":material/groups:"),
-    Page("activation", ":material/send:"),
-    Page("health", ":material/health_and_safety:"),
-    Page("definitions", ":material/menu_book:", needs_data=False),
+    Page("overview", ":material/monitoring:", roles=ROLES),
+    Page("customers", ":material/groups:", roles=("admin", "analyst", "marketer", "store_manager")),
+    Page("activation", ":material/send:", roles=_HEAD_OFFICE),
+    Page("health", ":material/health_and_safety:", roles=("admin", "analyst", "auditor")),
+    Page("definitions", ":material/menu_book:", needs_data=False, roles=ROLES),
 )
 
 # What no theme option reaches: the page's side margins, and titles of cards that may take two lines.
@@ -76,16 +92,20 @@ def main() -> None:
     st.html(_STYLE)
     language = Language(_language_code())
     try:
-        settings, refresh_seconds = load_settings(), _refresh_seconds()
+        settings, refresh_seconds, mode = load_settings(), _refresh_seconds(), sign_in_mode()
+        account = _account(settings, mode)
     except ConfigurationError as error:
         st.error(language.text("states.configuration", problem=error), icon=":material/error:")
+        return
+    if account is None:
+        _draw_signed_out(language, mode)
         return
     context, drawn_version = None, ""
     problem: Callable[[], None] = partial(_draw_no_snapshot, language)
     try:
         snapshot = find_snapshot(settings)
         drawn_version = snapshot.version
-        context = _context(Reader(settings, snapshot, current_scope()), language)
+        context = _context(Reader(settings, snapshot, scope_of(account)), account, language)
         problem = partial(_draw_no_days, language)
     except NoSnapshotError:
         pass
@@ -94,21 +114,71 @@ def main() -> None:
     except SnapshotUnreadableError as error:
         problem = partial(_draw_unreadable, language, error)
     _draw_language(language)
-    selected = st.navigation(
-        [
-            st.Page(
-                partial(_draw_page, page, context, problem, language),
-                title=language.text(f"pages.{page.name}"),
-                icon=page.icon,
-                url_path=page.name,
-                default=page is PAGES[0],
-            )
-            for page in PAGES
-        ]
-    )
+    _draw_account(account, mode, language)
+    selected = st.navigation(_pages(account, context, problem, language))
     _write_url(language, context)
     st.fragment(_watch, run_every=refresh_seconds)(settings, drawn_version)
     selected.run()
+
+
+def _account(settings: Settings, mode: Mode) -> Account | None:
+    """Who looks at the page; None if that is not known (any more)."""
+    if mode == "off":
+        return NOBODY_IN_PARTICULAR
+    if mode == "accounts":
+        return account_of_session(settings, st.context.cookies.get(COOKIE))
+    return account_of_claims(settings, st.user.to_dict(), claims_in()) if st.user.is_logged_in else None
+
+
+def _draw_signed_out(language: Language, mode: Mode) -> None:
+    """A session that ended while the page was open; or the way to the provider, or back from it without a role."""
+    st.title(language.text("sign_in.title"), anchor=False)
+    if mode == "accounts":
+        st.info(language.text("sign_in.ended"), icon=":material/lock:")
+        st.html(f'<a href="/sign-in" target="_self">{escape(language.text("sign_in.submit"))}</a>')
+    elif st.user.is_logged_in:
+        st.warning(language.text("sign_in.no_role"), icon=":material/lock:")
+        st.button(language.text("sign_in.leave"), on_click=st.logout)
+    else:
+        st.button(language.text("sign_in.provider"), on_click=st.login, type="primary")
+
+
+def _draw_account(account: Account, mode: Mode, language: Language) -> None:
+    """Who is signed in as what, and the way out; without sign-in, that anybody here sees everything."""
+    with st.sidebar:
+        if mode == "off":
+            st.warning(language.text("sign_in.is_off"), icon=":material/lock_open:")
+            return
+        st.caption(f"{account.name} · {language.text(f'roles.{account.role}')}")
+        if mode == "accounts":
+            st.html(f'<a href="/sign-out" target="_self">{escape(language.text("sign_in.leave"))}</a>')
+        else:
+            st.button(language.text("sign_in.leave"), on_click=st.logout, type="tertiary")
+
+
+def _pages(
+    account: Account, context: Context | None, problem: Callable[[], None], language: Language
+) -> list[StreamlitPage]:
+    """The pages the account's role may open. The first is the one without a name in its address; it has both."""
+    allowed = [page for page in PAGES if account.role in page.roles]
+    drawn = [
+        st.Page(
+            partial(_draw_page, page, context, problem, language),
+            title=language.text(f"pages.{page.name}"),
+            icon=page.icon,
+            url_path="home" if page is allowed[0] else page.name,
+            default=page is allowed[0],
+        )
+        for page in allowed
+    ]
+    first = allowed[0]
+    named = st.Page(
+        partial(_draw_page, first, context, problem, language),
+        title=language.text(f"pages.{first.name}"),
+        url_path=first.name,
+        visibility="hidden",
+    )
+    return [*drawn, named]
 
 
 def _draw_page(page: Page, context: Context | None, problem: Callable[[], None], language: Language) -> None:
@@ -128,7 +198,7 @@ def _draw_page(page: Page, context: Context | None, problem: Callable[[], None],
         st.session_state["redraws"] = 0
 
 
-def _context(reader: Reader, language: Language) -> Context | None:
+def _context(reader: Reader, account: Account, language: Language) -> Context | None:
     """What the pages get, with the sidebar's filters; None if the snapshot has no business day yet."""
     basis = read_basis(reader)
     if basis.as_of is None:
@@ -139,7 +209,16 @@ def _context(reader: Reader, language: Language) -> Context | None:
         filters = draw_filters(choices, language, formats)
     segments = read_segments(reader, language.code)
     return Context(
-        reader, language, formats, filters, basis, choices.first_day, segments, choices.channels, choices.stores
+        reader,
+        language,
+        formats,
+        filters,
+        basis,
+        choices.first_day,
+        segments,
+        choices.channels,
+        choices.stores,
+        account,
     )
 
 

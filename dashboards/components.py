@@ -23,6 +23,7 @@ from dashboards.filters import Filters
 from dashboards.formats import NOTHING, Formats
 from dashboards.language import Language
 from dashboards.queries.shared import Basis, SegmentWords
+from pipelines.accounts.store import Account
 
 if TYPE_CHECKING:
     import altair as alt
@@ -44,6 +45,7 @@ class Context:
     segments: Mapping[str, SegmentWords]
     channel_names: Mapping[str, str]
     store_names: Mapping[str, str]
+    account: Account
 
     def channel(self, channel: str | None) -> str:
         return self.language.text("common.none") if channel is None else self.channel_names.get(channel, channel)

@@ -11,7 +11,9 @@ file gone raises `SnapshotGoneError`, upon which the page is drawn again from th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +23,7 @@ import duckdb
 import pyarrow as pa
 import streamlit as st
 
-from dashboards.access import Scope, apply_scope
+from dashboards.access import Scope, apply_scope, tables_named
 from pipelines.settings import Settings
 from pipelines.warehouse import connect
 
@@ -102,10 +104,9 @@ class Reader:
     def table(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """The result as Arrow, decimals kept. `$name` in the SQL is bound from `parameters`; unused ones are left out.
 
-        Raises MissingDataError, SnapshotGoneError or SnapshotUnreadableError.
+        Raises MissingDataError, SnapshotGoneError or SnapshotUnreadableError; ForbiddenQueryError for SQL that names
+        more than bare tables.
         """
-        if re.search(r"\bmarts\b", sql, re.IGNORECASE):
-            raise ValueError("A page's SQL names tables without their schema: the scope decides what they mean.")
         named = set(re.findall(r"\$(\w+)", sql))
         bound = tuple(sorted((name, value) for name, value in (parameters or {}).items() if name in named))
         return _fetch(self.snapshot.version, str(self.snapshot.path), self.scope.stores, sql, bound, self.settings)
@@ -115,9 +116,8 @@ class Reader:
         return self.table(sql, parameters).to_pylist()
 
     def tables(self) -> frozenset[str]:
-        """Names of the tables this snapshot has for this scope."""
-        found = self.rows("SELECT DISTINCT table_name FROM information_schema.tables")
-        return frozenset(row["table_name"] for row in found)
+        """Names of the tables this snapshot has."""
+        return _tables(self.snapshot.version, str(self.snapshot.path), self.settings)
 
 
 @st.cache_data(max_entries=CACHED_RESULTS, show_spinner=False)
@@ -131,18 +131,43 @@ def _fetch(
 ) -> pa.Table:
     # `version` is in the key alone: a file of the same path with other content is another result.
     del version
-    own = replace(_settings, memory_limit=READER_MEMORY)
     try:
-        connection = connect(own, path, read_only=True)
+        with _attached(_settings, path) as (connection, database):
+            apply_scope(connection, database, Scope(stores), tables_named(connection, sql))
+            return connection.execute(sql, dict(bound)).to_arrow_table()
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        raise MissingDataError(_missing_name(str(error))) from error
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _tables(version: str, path: str, _settings: Settings) -> frozenset[str]:
+    del version
+    with _attached(_settings, path) as (connection, database):
+        found = connection.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'marts'", [database]
+        ).fetchall()
+        return frozenset(name for (name,) in found)
+
+
+@contextmanager
+def _attached(settings: Settings, path: str) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
+    """A short connection to nothing, with the snapshot attached for reading under a name that can't be guessed.
+
+    Raises SnapshotGoneError or SnapshotUnreadableError; a catalog or binder fault is the query's own.
+    """
+    database = f"snapshot_{secrets.token_hex(16)}"
+    try:
+        connection = connect(replace(settings, memory_limit=READER_MEMORY))
         try:
             # Else a table this snapshot lacks would be sought among the Python variables of this module.
             connection.execute("SET python_enable_replacements = false")
-            apply_scope(connection, Scope(stores))
-            return connection.execute(sql, dict(bound)).to_arrow_table()
+            quoted = path.replace("'", "''")
+            connection.execute(f"ATTACH '{quoted}' AS {database} (READ_ONLY)")
+            yield connection, database
         finally:
             connection.close()
-    except (duckdb.CatalogException, duckdb.BinderException) as error:
-        raise MissingDataError(_missing_name(str(error))) from error
+    except (duckdb.CatalogException, duckdb.BinderException):
+        raise
     except (duckdb.Error, OSError) as error:
         if not Path(path).exists():
             raise SnapshotGoneError(path) from error

@@ -18,7 +18,7 @@ from pipelines.errors import ConfigurationError
 from pipelines.settings import REPOSITORY, Settings
 
 ADDRESS = "127.0.0.1"
-_APP = Path(__file__).resolve().parent / "app.py"
+_APP = Path(__file__).resolve().parent / "web.py"
 
 
 def command(port: int = 8501) -> list[str]:

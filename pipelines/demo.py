@@ -12,10 +12,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from pipelines.accounts.passwords import generate
+from pipelines.accounts.store import ROLES, add_account, list_accounts, set_password
 from pipelines.errors import ConfigurationError
 from pipelines.nightly import RunSummary, run_nightly
 from pipelines.settings import Settings
 from pipelines.simulation import DEFAULT_END, simulate
+from pipelines.state import state
 from pipelines.warehouse import open_snapshot
 
 MADE_BY_DEMO = ("landing", "lake", "vault", "dagster", "dbt", "outbound", "tmp", "truth", "audit")
@@ -31,6 +34,7 @@ def run_demo(settings: Settings, customers: int, days: int, seed: int, progress:
     simulate(settings.landing, settings.home / "truth", customers, days, seed, None, DEFAULT_END, progress)
     summary = run_nightly(settings, DEFAULT_END, full_refresh=False, activate=True, progress=progress)
     _show(settings, summary)
+    _show_accounts(_make_accounts(settings))
     return summary
 
 
@@ -126,6 +130,34 @@ def _show(settings: Settings, summary: RunSummary) -> None:
                 table.add_row(*(_words(value) for value in row))
             console.print(table, "")
     console.print(summary.line(), soft_wrap=True)
+
+
+def _make_accounts(settings: Settings) -> list[tuple[str, str, str, str]]:
+    """An account a role, each with a fresh password: name, role, stores, password. Other accounts stay as they are."""
+    with open_snapshot(settings) as connection:
+        found = connection.execute("select min(store_id) from marts.sales_daily").fetchone()
+    own = (found[0],) if found and found[0] else ("none",)
+    made = []
+    with state(settings) as engine:
+        existing = {row["name"] for row in list_accounts(engine)}
+        for role in ROLES:
+            name, password = f"demo-{role.replace('_', '-')}", generate()
+            stores = own if role == "store_manager" else ()
+            if name in existing:
+                set_password(settings, engine, name, password, "demo")
+            else:
+                add_account(settings, engine, name, role, stores, password, "demo")
+            made.append((name, role, ", ".join(stores), password))
+    return made
+
+
+def _show_accounts(made: list[tuple[str, str, str, str]]) -> None:
+    table = Table(title="Sign in as", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False)
+    for column in ("name", "role", "sees store", "password"):
+        table.add_column(column)
+    for account in made:
+        table.add_row(*account)
+    Console().print(table, "")
 
 
 def _words(value: Any) -> str:

@@ -34,8 +34,9 @@ def snapshot_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home in which nothing was published."""
+    """A home in which nothing was published; whoever opens its pages sees everything."""
     home = tmp_path / "home"
+    monkeypatch.setenv("OMNILAKE_SIGN_IN", "off")
     home.mkdir()
     monkeypatch.setenv("OMNILAKE_HOME", str(home))
     return home

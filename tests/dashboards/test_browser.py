@@ -19,7 +19,9 @@ import pytest
 from dashboards.app import PAGES
 from dashboards.language import words
 from dashboards.launch import ADDRESS, command, environment
+from pipelines.accounts.store import add_account
 from pipelines.settings import REPOSITORY, Settings
+from pipelines.state import state
 from tests.dashboards.snapshots import build_snapshot, publish
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -39,12 +41,15 @@ sync_api.expect.set_options(timeout=PATIENCE_MS)
 
 
 @contextmanager
-def serve(home: Path) -> Iterator[str]:
+def serve(home: Path, sign_in: str = "off") -> Iterator[str]:
     """A server of its own on a free port; yields its address."""
     with socket.socket() as free:
         free.bind((ADDRESS, 0))
         port = free.getsockname()[1]
-    env = environment(Settings(home=home)) | {"OMNILAKE_DASHBOARD_REFRESH_SECONDS": "0.5"}
+    env = environment(Settings(home=home)) | {
+        "OMNILAKE_DASHBOARD_REFRESH_SECONDS": "0.5",
+        "OMNILAKE_SIGN_IN": sign_in,
+    }
     log = home / "server.log"
     with log.open("wb") as output:
         server = subprocess.Popen(command(port), env=env, cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT)
@@ -188,3 +193,31 @@ def test_a_page_that_is_open_fills_and_follows_by_itself(
         assert tab.evaluate("performance.getEntriesByType('navigation').length") == 1
         tab.get_by_role("link", name=words("en")["pages.customers"]).click()
         sync_api.expect(tab.locator("h1")).to_have_text(words("en")["customers.title"])
+
+
+def test_signing_in_opens_the_page_that_was_asked_for_and_signing_out_closes_it(
+    tmp_path: Path, open_tab: Callable[[str], Any], snapshot_file: Path
+) -> None:
+    settings = Settings(home=tmp_path)
+    publish(tmp_path, Path(shutil.copy(snapshot_file, tmp_path / "copy.duckdb")), "1")
+    with state(settings) as engine:
+        add_account(settings, engine, "mia", "store_manager", ("S03",), "correct horse battery", "cli")
+    with serve(tmp_path, "accounts") as address:
+        tab = open_tab(f"{address}/customers?lang=en")
+        sync_api.expect(tab.locator("h1")).to_have_text(words("en")["sign_in.title"])
+        for password in ("wrong", "correct horse battery"):
+            tab.get_by_label(words("en")["sign_in.name"]).fill("mia")
+            tab.get_by_label(words("en")["sign_in.password"]).fill(password)
+            tab.get_by_role("button").click()
+        sync_api.expect(tab.locator("h1")).to_have_text(words("en")["customers.title"])
+        assert "mia" in tab.locator("[data-testid=stSidebar]").inner_text()
+        assert tab.get_by_role("link", name=words("en")["pages.health"]).count() == 0
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        tab.screenshot(path=SHOTS / "store-manager.png")
+        other = open_tab(f"{address}/overview?lang=en&store=S01")
+        sync_api.expect(other.locator("h1")).to_have_text(words("en")["overview.title"])
+        tab.get_by_text(words("en")["sign_in.leave"]).click()
+        sync_api.expect(tab.locator("h1")).to_have_text(words("en")["sign_in.title"])
+        other.get_by_text("中文", exact=True).click()
+        sync_api.expect(other.locator("h1")).to_have_text(words("zh")["sign_in.title"])
+        assert "S01" not in tab.url

@@ -50,6 +50,11 @@ def test_a_page_draws_in_its_language(open_page: OpenPage, page: str, language: 
     assert "None" not in words_of(app)
 
 
+def test_the_first_page_has_a_name_of_its_own_too(open_page: OpenPage) -> None:
+    app = open_page(PAGES[0].name, lang="en")
+    assert app.title[0].value == words("en")["overview.title"]
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("page", DATA_PAGES)
 def test_before_the_first_run_a_page_says_what_to_do(
