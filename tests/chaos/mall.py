@@ -323,9 +323,10 @@ def main() -> None:
             found = different(quiet, troubled)
             if home.finish("reconcile") != 0:
                 found.append(f"reconcile: {home.words()}")
+            states = home.states()
     for fault in Fault:
         print(f"{proxy.counts[fault]:5d}  {fault}")
-    print(f"{len(quiet['promotions'])} coupons, {home.states()}")
+    print(f"{len(quiet['promotions'])} coupons, {states}")
     print(
         f"{sum(proxy.counts.values())} faults in {proxy.requests} requests, {struck} kills, {home.runs} runs, "
         f"{len(found)} differences"
