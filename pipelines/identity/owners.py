@@ -1,14 +1,14 @@
 """Who a value speaks for: nobody (blocked), one person, or several, one after another or side by side.
 
 The rules, in order:
-1. A value of the staff feed, a placeholder, or one on more members than its kind's limit is blocked. Guests count too:
-   a value seen in guest orders beside more other values of one kind than that kind's limit is a hub.
+1. A hub is blocked (hubs).
 2. Handed on: claims that overlap in time are one tenancy; a member who is first seen with the value after all earlier
    holders had stopped showing it begins the next tenancy.
 3. Within a tenancy two members contradict each other if their names differ and their birthdays or genders do (a
-   household), or if one name was last seen more than a year before the other (a recycled number). Members are taken in
-   the order in which they were first seen with the value: one that contradicts every owner so far is the next owner.
-   The others go to an owner whom they do not contradict: of the same name first, then nearest in time, then earliest.
+   household; a name that only one of them gave differs too, unless their birthdays agree), or if one name was last
+   seen more than a year before the other (a recycled number). Members are taken in the order in which they were first
+   seen with the value: one that contradicts every owner so far is the next owner. The others go to an owner whom they
+   do not contradict: of the same name first, then nearest in time, then earliest.
 4. A guest order goes to the owner nearest in time, the earliest of several; after all owners were deleted it is a
    guest's own. Where a value has several owners it decides only for orders that no other identifier decides, and does
    not link the order's other identifiers: a guess must not merge.
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import duckdb
 
-from pipelines.identity.config import KIND, KINDS, IdentityRules
+from pipelines.identity.config import KIND, IdentityRules
 
 DAY_MICROSECONDS = 86_400_000_000
 
@@ -51,91 +51,16 @@ def gather_touched(connection: duckdb.DuckDBPyConnection, *, everything: bool) -
             on guest_claims.channel = changed_orders.channel and guest_claims.order_id = changed_orders.order_id""")
 
 
-def block_hubs(connection: duckdb.DuckDBPyConnection, rules: IdentityRules) -> None:
-    """`touched_facts`: counts and times of every touched value, with the rule and the reason of its block."""
-    connection.execute("""
-        create or replace temp table crowded as
-        with pairs as (
-            select guests.value, others.kind_no, count(distinct others.value) as n_others
-            from touched_guest_claims as guests
-            inner join (
-                select channel, order_id, kind_no, value from touched_guest_claims where n_identifiers > 1
-                union
-                select channel, order_id, kind_no, value
-                from identity.guest_claims
-                anti join changed_orders using (channel, order_id)
-                where n_identifiers > 1
-            ) as others
-                on guests.channel = others.channel and guests.order_id = others.order_id
-                and guests.value <> others.value
-            where guests.n_identifiers > 1
-            group by guests.value, others.kind_no
-        )
-        select value, max(n_others) as n_others from pairs group by value""")
-    limit = "case kind_no " + " ".join(f"when {k.number} then {rules.limits[k.name]}" for k in KINDS) + " end"
-    name = "case kind_no " + " ".join(f"when {k.number} then '{k.name}'" for k in KINDS) + " end"
-    connection.execute(f"""
-        create or replace temp table touched_facts as
-        with sightings as (
-            select
-                value, kind_no, node_no, first_seen_at, last_seen_at, held_until is not null as has_ended,
-                closed_at is not null as is_closed, true as is_member
-            from touched_claims
-            union all
-            select value, kind_no, null, placed_at, placed_at, false, false, false from touched_guest_claims
-        ),
-        counted as (
-            select
-                value,
-                min(kind_no) as kind_no,
-                count(node_no) as n_members,
-                count(*) - count(node_no) as n_orders,
-                min(first_seen_at) as first_seen_at,
-                max(last_seen_at) as last_seen_at,
-                bool_or(has_ended) as has_ended,
-                bool_or(is_closed) as has_closed,
-                min(node_no) as any_node
-            from sightings
-            group by value
-        )
-        select
-            counted.*,
-            {limit} as member_limit,
-            case
-                when by_hand.value is not null then 'by_hand'
-                when staff_phones.value is not null then 'staff'
-                when placeholders.value is not null then 'placeholder'
-                when n_members > {limit} or crowded.n_others > {limit} then 'limit'
-            end as block_rule,
-            case
-                when by_hand.value is not null then by_hand.reason
-                when staff_phones.value is not null then 'a phone of the staff feed'
-                when placeholders.value is not null then 'a placeholder, nobody''s own'
-                when n_members > {limit}
-                    then 'on ' || n_members || ' members, the limit for ' || {name} || ' is ' || {limit}
-                when crowded.n_others > {limit}
-                    then 'in guest orders beside ' || crowded.n_others || ' other identifiers, the limit for '
-                        || {name} || ' is ' || {limit}
-            end as reason
-        from counted
-        left join (select value, min(reason) as reason from identity.blocks_by_hand group by value) as by_hand
-            on counted.value = by_hand.value
-        left join identity.staff_phones as staff_phones on counted.value = staff_phones.value
-        left join identity.placeholders as placeholders on counted.value = placeholders.value
-        left join crowded on counted.value = crowded.value""")
-
-
 def divide_between_owners(connection: duckdb.DuckDBPyConnection, rules: IdentityRules) -> None:
     """`contested_owners` and `owner_windows` of the touched, unblocked values that may have more than one owner."""
     connection.execute(f"""
         create or replace temp table contested as
         with named as (
-            select touched_claims.value
-            from touched_claims
-            inner join identity.member_facts as facts on touched_claims.node_no = facts.node_no
-            where touched_claims.kind_no in {_kind_numbers(rules.household_kinds + rules.recycled_kinds)}
-            group by touched_claims.value
-            having count(distinct facts.name_key) > 1
+            select value
+            from carried
+            where
+                of_kind in {_kind_numbers(rules.household_kinds + rules.recycled_kinds)}
+                and (n_names > 1 or (n_names = 1 and (n_birthdays > 1 or n_genders > 1)))
         )
         select touched_facts.value
         from touched_facts
@@ -332,10 +257,15 @@ def _personal_contradiction(rules: IdentityRules) -> str:
     """SQL: names and birthdays or genders of `tenants` and `owners` contradict; never null."""
     return f"""coalesce(
         tenants.kind_no in {_kind_numbers(rules.household_kinds)}
-        and tenants.name_key <> owners.name_key
+        and tenants.name_key is distinct from owners.name_key
         and (
             coalesce(tenants.birthday_key <> owners.birthday_key, false)
             or coalesce(tenants.gender <> owners.gender, false)
+            and (
+                tenants.name_key <> owners.name_key
+                or tenants.birthday_key is distinct from owners.birthday_key
+                or tenants.birthday_key is null
+            ) is true
         ), false)"""
 
 

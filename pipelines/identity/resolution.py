@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import duckdb
 
-from pipelines.identity import arrivals, clusters, decided, history, owners, tables
+from pipelines.identity import arrivals, clusters, decided, history, hubs, owners, tables
 from pipelines.identity.arrivals import Window
 from pipelines.identity.config import DEVICE, IdentityRules, load_rules
 from pipelines.identity.rules import Rule, load_rules_made
@@ -23,7 +23,8 @@ WORKING_TABLES = (
     "tenants", "candidates", "owners", "round_owners", "contested_owners", "owner_windows",
     "placed_guest_claims", "linking_values", "scope_customers", "old_assignment", "scope_nodes", "attachments", "edges",
     "components", "scope_assignment", "followed", "moves", "grounds", "new_pairs", "changed_pairs", "new_blocks",
-    "changed_blocks", "touched_pair_nodes", "numbered_pairs", "joins", "partings", "parted_nodes", "bonds",
+    "changed_blocks", "touched_pair_nodes", "numbered_pairs", "joins", "partings", "parted_nodes", "bonds", "carried",
+    "rhythms", "many_doors",
 )  # fmt: skip
 
 
@@ -125,7 +126,8 @@ def _collect(connection: duckdb.DuckDBPyConnection, window: Window, *, everythin
 
 def _divide(connection: duckdb.DuckDBPyConnection, rules: IdentityRules, *, everything: bool) -> None:
     owners.gather_touched(connection, everything=everything)
-    owners.block_hubs(connection, rules)
+    hubs.gather_carried(connection)
+    hubs.block_hubs(connection, rules)
     owners.divide_between_owners(connection, rules)
     owners.place_guests(connection)
 

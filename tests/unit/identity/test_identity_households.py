@@ -45,6 +45,22 @@ def test_names_alone_or_birthdays_alone_part_nobody(lake):
     assert lake.same("e", "f")
 
 
+def test_a_name_that_only_one_gave_differs_where_birthdays_or_genders_do(lake):
+    lake.member("a", phone="1", name="zhang", gender="M")
+    lake.member("b", phone="1", gender="F")
+    lake.member("c", phone="2", name="zhang", birthday="1960-01-01")
+    lake.member("d", phone="2", birthday="1962-02-02")
+    lake.member("e", phone="3", name="zhang", birthday="1960-01-01", gender="M")
+    lake.member("f", phone="3", birthday="1960-01-01", gender="F")
+    lake.member("g", phone="4", name="zhang", gender="M")
+    lake.member("h", phone="4")
+    lake.resolve()
+    assert not lake.same("a", "b")
+    assert not lake.same("c", "d")
+    assert lake.same("e", "f")
+    assert lake.same("g", "h")
+
+
 def test_a_household_applies_to_phones_and_not_to_a_card(lake):
     lake.member("a", card_no="1", name="zhang", birthday="1960-01-01")
     lake.member("b", card_no="1", name="li", birthday="1962-02-02")
@@ -146,7 +162,7 @@ def test_guest_orders_on_a_recycled_number_go_to_the_owner_nearest_in_time(lake)
 
 def test_a_changed_name_reopens_the_question(lake):
     lake.member("a", at=0, phone="1", name="zhang", gender="M")
-    lake.member("b", at=1, phone="1", gender="F")
+    lake.member("b", at=1, phone="1")
     lake.resolve()
     assert lake.same("a", "b")
     lake.member("b", at=2, phone="1", name="li", gender="F")
