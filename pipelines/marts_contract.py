@@ -14,6 +14,8 @@ MARTS: dict[str, tuple[str, ...]] = {
         "customer_identities": "customer_id channel kind identity first_seen_at last_seen_at n_sources is_blocked "
         "reason",
         "customer_merges": "at kind from_customer_id into_customer_id cause evidence",
+        "identity_reviews": "review_id left_customer_id right_customer_id left_channel left_member_id right_channel "
+        "right_member_id score evidence state decided_by decided_at reason",
         "orders": "channel order_id customer_id store_id fulfil_store_id fulfilment status ordered_at business_date "
         "currency gross_amount discount_amount net_amount refunded_amount is_qualified is_test is_staff "
         "is_first_order campaign_id",

@@ -149,5 +149,7 @@ def _shares(levels: Integers, weights: Floats, before: Floats) -> Floats:
 def _less(seen: Floats, match: tuple[Floats, float], household: tuple[Floats, float], smallest: float) -> Floats:
     """u, where `seen` is the mixture of strangers, matches and households; never below what the sample can show."""
     (m, share), (h, relative) = match, household
+    if 1 - share - relative < smallest:
+        return seen  # where all pairs are matches or relatives, there is nothing to tell strangers by
     u = np.maximum((seen - share * m - relative * h) / (1 - share - relative), np.minimum(seen, smallest))
     return np.asarray(u / u.sum())

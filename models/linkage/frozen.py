@@ -137,9 +137,12 @@ class Records:
 
     def spellings(self) -> pa.Table:
         """name, spelling: the distinct values of the columns whose frequencies count."""
+        columns = scoring.frequency_columns(self._model.weights.comparisons)
+        if not columns:
+            return pa.table({"name": pa.array([], pa.string()), "spelling": pa.array([], pa.string())})
         parts = " union all ".join(
             f"select distinct '{column}' as name, {column} as spelling from records where {column} is not null"
-            for column in scoring.frequency_columns(self._model.weights.comparisons)
+            for column in columns
         )
         return self._connection.execute(parts).to_arrow_table()
 
@@ -151,10 +154,11 @@ class Records:
         connection = self._connection
         connection.register("given_shares", shares)
         rare = " ".join(f"when '{column}' then {share!r}" for column, share in self._model.rare.items())
+        rare_share = f"case name {rare} end" if rare else "null"
         connection.register("given_spellings", self.spellings())
         connection.execute(f"""
             create or replace table shares as
-            select name, spelling, coalesce(share, case name {rare} end) as share
+            select name, spelling, coalesce(share, {rare_share}) as share
             from given_spellings left join given_shares using (name, spelling)""")
         connection.unregister("given_shares")
         connection.unregister("given_spellings")
@@ -189,6 +193,9 @@ def _folded(columns: Sequence[str]) -> list[str]:
 
 def _frequencies(connection: duckdb.DuckDBPyConnection, columns: list[str]) -> tuple[dict[str, float], pa.Table]:
     """By column the average share of a rare value, and name, spelling, share of the common ones."""
+    if not columns:
+        names = ("name", "spelling")
+        return {}, pa.table({name: pa.array([], pa.string()) for name in names} | {"share": pa.array([], pa.float64())})
     counted = " union all ".join(
         f"select '{column}' as name, {column} as spelling, count(*) as n, sum(n) over () as n_all "
         f"from records where {column} is not null group by {column}"

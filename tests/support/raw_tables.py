@@ -57,6 +57,21 @@ IDENTITY_TABLES = {
         "block_rule": "VARCHAR",
         "reason": "VARCHAR",
     },
+    "reviews": {
+        "review_id": "VARCHAR",
+        "left_customer_id": "VARCHAR",
+        "right_customer_id": "VARCHAR",
+        "left_channel": "VARCHAR",
+        "left_member_id": "VARCHAR",
+        "right_channel": "VARCHAR",
+        "right_member_id": "VARCHAR",
+        "score": "DECIMAL(9,2)",
+        "evidence": "VARCHAR",
+        "state": "VARCHAR",
+        "decided_by": "VARCHAR",
+        "decided_at": "TIMESTAMP",
+        "reason": "VARCHAR",
+    },
 }
 
 OPS_TABLES = {

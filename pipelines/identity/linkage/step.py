@@ -31,6 +31,9 @@ from pipelines.vault import Vault
 MOST_LEARNED = 300_000
 """People a model is learned from, at most: a random sample, of whose pairs the same share is one person's."""
 
+FEWEST_LEARNED = 50
+"""People below which nothing is learned, and nobody linked: too few to tell what is common from what is one's own."""
+
 
 @dataclass(frozen=True)
 class LinkageReport:
@@ -83,8 +86,8 @@ def _link(
     people.gather_people(connection)
     n_people = _count(connection, "select count(*) from people")
     kept = memory.current(engine)
-    learned = kept is None or not kept.fits(rules.fields, n_people)
-    if learned:
+    is_learned = kept is None or not kept.fits(rules.fields, n_people)
+    if is_learned:
         kept = _learn(connection, settings, rules, opened, n_people)
     if kept is None:
         pairs.start_anew(connection)
@@ -100,7 +103,7 @@ def _link(
     _note_partings(connection)
     found = pairs.clusters_of(connection, "parted_people", rules.sure_bits)
     is_changed = _replace(connection, found)
-    return LinkageReport(n_people, n_changed, found.num_rows, is_changed, learned)
+    return LinkageReport(n_people, n_changed, found.num_rows, is_changed, is_learned)
 
 
 def _learn(
@@ -110,8 +113,10 @@ def _learn(
     opened: tuple[Keys, Vault, sa.Engine],
     n_people: int,
 ) -> Kept | None:
-    """Learn from the people, or a sample of them, and keep it; None where there is nothing to learn from."""
+    """Learn from the people, or a sample of them, and keep it; None where there is too little to learn from."""
     keys, vault, engine = opened
+    if n_people < FEWEST_LEARNED:
+        return None
     connection.execute(f"""
         create or replace temp table wanted_people as
         select founder_channel, founder_id, row_number() over (order by sample_order) - 1 as place
@@ -120,8 +125,6 @@ def _learn(
             from people order by sample_order limit {MOST_LEARNED}
         )""")
     blocks = list(read_profiles(connection, vault, "wanted_people", rules.fields))
-    if not blocks:
-        return None
     found = learn(pa.concat_tables(blocks), n_people, threads=settings.threads, memory_limit=settings.memory_limit)
     if found is None:
         return None
