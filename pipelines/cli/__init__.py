@@ -18,6 +18,7 @@ from pipelines.cli.base import HomeGroup
 from pipelines.cli.data import demo, import_command, run, simulate
 from pipelines.cli.evaluate import evaluate
 from pipelines.cli.operate import bench, dagster, dashboard, doctor, push, serve, status
+from pipelines.cli.persons import forget
 from pipelines.cli.read import explain, quarantine, query, reconcile, segments
 from pipelines.errors import OmnilakeError
 from pipelines.settings import load_settings
@@ -31,7 +32,7 @@ def cli() -> None:
 
 for command in (
     demo, simulate, import_command, run, query, segments, push, explain, quarantine, reconcile, status, doctor,
-    dashboard, serve, dagster, bench, evaluate,
+    dashboard, serve, dagster, bench, evaluate, forget,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -7,12 +7,12 @@ Does not belong here: deciding what to send, retrying and remembering (activatio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Operation(StrEnum):
@@ -234,4 +234,18 @@ class Destination(Protocol):
 
     def received(self, operation: Operation) -> int | None:
         """How many distinct records of ours it holds a receipt of; None if it can't tell."""
+        ...
+
+
+@runtime_checkable
+class KeepsRecords(Protocol):
+    """A destination that keeps, within our reach, what it was sent: it can blank what it keeps of erased persons.
+
+    notice_days: how long it must go on showing a withdrawal, since its receivers read later.
+    """
+
+    notice_days: int
+
+    def blank(self, customers: Collection[str]) -> int:
+        """Empty whatever names these customers, keeping the keys of receipts; how many records. Repeatable."""
         ...
