@@ -61,8 +61,22 @@ class Keys:
 
     def hmac_blocks(self) -> tuple[bytes, bytes]:
         """The inner and outer padded key blocks of RFC 2104, for computing `token` in SQL with two plain SHA-256."""
-        padded = self.token_key.ljust(_HMAC_BLOCK, b"\0")
-        return bytes(byte ^ 0x36 for byte in padded), bytes(byte ^ 0x5C for byte in padded)
+        return _hmac_blocks(self.token_key)
+
+    def tombstone(self, key: str) -> str:
+        """The mark of an erased person's key (feeds/erasing.py), HMAC-SHA256 in hex, under a key of its own.
+
+        It is no token: whoever has raw files and tombstones side by side can't join them.
+        """
+        return hmac.new(self._tombstone_key, key.encode(), hashlib.sha256).hexdigest()
+
+    def tombstone_blocks(self) -> tuple[bytes, bytes]:
+        """As `hmac_blocks`, for `tombstone`."""
+        return _hmac_blocks(self._tombstone_key)
+
+    @property
+    def _tombstone_key(self) -> bytes:
+        return _derive(self.token_key, b"omnilake tombstones")
 
 
 def ensure_keys(settings: Settings, environ: Mapping[str, str] | None = None) -> Keys:
@@ -99,6 +113,11 @@ def load_keys(settings: Settings, environ: Mapping[str, str] | None = None) -> K
         vault_key_id=_key_id(vault_master),
         vault_keys=vault_keys,
     )
+
+
+def _hmac_blocks(key: bytes) -> tuple[bytes, bytes]:
+    padded = key.ljust(_HMAC_BLOCK, b"\0")
+    return bytes(byte ^ 0x36 for byte in padded), bytes(byte ^ 0x5C for byte in padded)
 
 
 def _derive(master: bytes, purpose: bytes) -> bytes:

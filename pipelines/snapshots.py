@@ -23,7 +23,8 @@ from pipelines.warehouse import connect, current_snapshot
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    Content: TypeAlias = pa.Table | Callable[[duckdb.DuckDBPyConnection, str], None]
+Content: TypeAlias = "pa.Table | Callable[[duckdb.DuckDBPyConnection, str], None]"
+"""The rows of a mart, or what makes the table of that name."""
 
 KEPT_SNAPSHOTS = 5
 
@@ -59,6 +60,39 @@ def refresh(settings: Settings, snapshot_id: str, tables: Mapping[str, Content])
         with connect(settings, part) as connection:
             _replace_tables(connection, tables)
             _write_parquet(settings, connection, list(tables))
+
+
+def rewrite(
+    settings: Settings,
+    snapshot_id: str,
+    select: Callable[[str, str, list[tuple[str, str]]], str],
+    tables: Mapping[str, Content],
+) -> None:
+    """Publish the current snapshot anew, each mart as `select` says, and delete every other snapshot.
+
+    select: given a mart's name, where it lies and its columns (name, type), the SQL of its rows. Readers that hold an
+    older snapshot open keep it until they let go.
+    """
+    source = current_snapshot(settings)
+    with _new_snapshot(settings, snapshot_id) as part, connect(settings, part) as connection:
+        connection.execute(f"ATTACH '{source}' AS old (READ_ONLY)")
+        connection.execute("CREATE SCHEMA marts")
+        names = _tables_of(connection, "old")
+        for name in names:
+            columns = connection.execute(
+                "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = 'old' "
+                "AND schema_name = 'marts' AND table_name = ? ORDER BY column_index",
+                [name],
+            ).fetchall()
+            query = select(name, f'old.marts."{name}"', columns)
+            connection.execute(f'CREATE TABLE marts."{name}" AS {query}')
+        connection.execute("DETACH old")
+        _replace_tables(connection, tables)
+        create_lookup_tables(connection)
+        _write_parquet(settings, connection, sorted({*names, *tables}))
+    for other in settings.snapshots.glob("marts-*.duckdb*"):
+        if other.name != f"marts-{snapshot_id}.duckdb":
+            other.unlink()
 
 
 @contextmanager

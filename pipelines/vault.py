@@ -47,6 +47,8 @@ CREATE TABLE IF NOT EXISTS documents (
     person TEXT NOT NULL, batch_id TEXT NOT NULL, part INTEGER NOT NULL, feed TEXT NOT NULL, sealed BLOB NOT NULL,
     PRIMARY KEY (person, batch_id, part)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tombstones (mark TEXT PRIMARY KEY, erasure_id TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS erasures (erasure_id TEXT PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -79,6 +81,11 @@ class Vault:
             vault.close()
             raise
         return vault
+
+    @property
+    def keys(self) -> Keys:
+        """The keys it was opened with."""
+        return self._keys
 
     def __enter__(self) -> Vault:
         return self
@@ -223,6 +230,49 @@ class Vault:
         self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return destroyed
 
+    def order_erasure(self, erasure_id: str, order: str, marks: Iterable[str]) -> None:
+        """Decide an erasure, all or nothing: its marks hold from now on, and its order (JSON) is kept until it is done.
+
+        The order is sealed under a key of its own, which goes with it.
+        """
+        with self.transaction():
+            rows = [(mark, erasure_id) for mark in marks]
+            self._database.executemany("INSERT OR IGNORE INTO tombstones VALUES (?, ?)", rows)
+            sealed = self.seal_block(_erasure_person(erasure_id), order.encode())
+            self._database.execute("INSERT OR REPLACE INTO erasures VALUES (?, ?)", (erasure_id, sealed))
+
+    def erasure_orders(self) -> list[tuple[str, str]]:
+        """Erasures that are not done yet: id and order, as they were decided."""
+        rows = self._database.execute("SELECT erasure_id, sealed FROM erasures ORDER BY erasure_id").fetchall()
+        return [(name, self.open_block(_erasure_person(name), sealed).decode()) for name, sealed in rows]
+
+    def end_erasure(self, erasure_id: str) -> None:
+        """The erasure is done: its order is destroyed; its tombstones stay."""
+        with self.transaction():
+            self._database.execute("DELETE FROM data_keys WHERE person = ?", (_erasure_person(erasure_id),))
+            self._database.execute("DELETE FROM erasures WHERE erasure_id = ?", (erasure_id,))
+        self.compact()
+
+    def tombstones(self) -> list[str]:
+        """Every mark of an erased person."""
+        return [mark for (mark,) in self._database.execute("SELECT mark FROM tombstones ORDER BY mark")]
+
+    def lift_tombstones(self, marks: Iterable[str]) -> int:
+        """Let rows with these marks in again; how many marks there were."""
+        with self.transaction():
+            cursor = self._database.executemany("DELETE FROM tombstones WHERE mark = ?", [(mark,) for mark in marks])
+        return max(cursor.rowcount, 0)
+
+    def persons(self, prefix: str) -> list[str]:
+        """Whoever has a key and a name that begins so."""
+        query = "SELECT person FROM data_keys WHERE substr(person, 1, ?) = ? ORDER BY person"
+        return [person for (person,) in self._database.execute(query, (len(prefix), prefix))]
+
+    def compact(self) -> None:
+        """Write the database anew and empty its log, so that no free page holds what was deleted."""
+        self._database.execute("VACUUM")
+        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def _check_keys(self, settings: Settings) -> None:
         self._database.execute("INSERT OR IGNORE INTO meta VALUES ('token_check', ?)", (self._keys.token_check,))
         (stored,) = self._database.execute("SELECT value FROM meta WHERE name = 'token_check'").fetchone()
@@ -266,6 +316,10 @@ class Vault:
 
     def _unwrap(self, person: str, key_id: str, wrapped: bytes) -> AESGCM:
         return AESGCM(_decrypt(AESGCM(self._keys.vault_keys[key_id]), person, wrapped))
+
+
+def _erasure_person(erasure_id: str) -> str:
+    return f"erasure:{erasure_id}"
 
 
 def _seal(cypher: AESGCM, person: str, plain: bytes) -> bytes:

@@ -23,6 +23,7 @@ from datetime import datetime, timedelta
 
 from pipelines.activation.outbox import Claim, Settlement
 from pipelines.activation.records import UnreadablePayloadError, make_record
+from pipelines.activation.withdrawals import UNKNOWN_THERE
 from pipelines.destinations.protocol import (
     CouponIssue,
     CouponRevocation,
@@ -193,7 +194,7 @@ def _prepare(
             settlements.append(_after_failed_look_up(claim, error.__cause__, brake, clock()))
         else:
             if record is None:
-                settlements.append(Settlement(claim, "rejected", f"{destination.name} knows nobody of that address"))
+                settlements.append(Settlement(claim, "rejected", f"{destination.name} {UNKNOWN_THERE}"))
             else:
                 prepared.append(_Prepared(claim, record))
     return prepared, settlements

@@ -200,6 +200,25 @@ def claim_due(engine: sa.Engine, destination: str, operation: Operation, now: da
     return [_claim(row, attempts=row.attempts + 1) for row in rows]
 
 
+def claim_these(engine: sa.Engine, delivery_ids: Sequence[str]) -> list[Claim]:
+    """Take these deliveries as far as they are planned, as `claim_due` does, whenever they are due."""
+    wanted = (_among(engine, deliveries.c.delivery_id, delivery_ids), deliveries.c.state == "planned")
+    statement = (
+        sa.select(*_CLAIM_COLUMNS)
+        .select_from(deliveries.outerjoin(payloads, payloads.c.delivery_id == deliveries.c.delivery_id))
+        .where(*wanted)
+        .order_by(deliveries.c.delivery_id)
+    )
+    with engine.begin() as transaction:
+        rows = transaction.execute(statement).all()
+        transaction.execute(
+            deliveries.update()
+            .where(*wanted)
+            .values(state="sent", attempts=deliveries.c.attempts + 1, next_attempt_at=None)
+        )
+    return [_claim(row, attempts=row.attempts + 1) for row in rows]
+
+
 def unresolved(
     engine: sa.Engine, destination: str, operation: Operation, state: str, now: datetime, after: str, limit: int
 ) -> list[Claim]:

@@ -32,8 +32,9 @@ from pipelines.activation.dispatch import Brake
 from pipelines.activation.exchange import fetch_chunks, read_chunks
 from pipelines.activation.plans import PLAN_COLUMNS, PlanHead, RecordsDigest, Sink, read_plan, write_plan
 from pipelines.activation.revocation import find_misplaced, misplaced_waiting, revoke_misplaced
-from pipelines.activation.sending import Sent, deliver, recover
+from pipelines.activation.sending import Sent, deliver, end_withdrawals, recover
 from pipelines.activation.tables import PENDING, deliveries
+from pipelines.activation.withdrawals import retry_withdrawals
 from pipelines.destinations.protocol import Operation
 from pipelines.destinations.registry import Configured, load_destinations
 from pipelines.errors import PermanentError, TransientError
@@ -221,8 +222,9 @@ def push(
                 report = make_plan(write=not dry_run)
         return report
 
-    with _one_push(settings, dry_run):
+    with one_push(settings, dry_run):
         if not dry_run and not plan:
+            retry_withdrawals(engine, set(chosen))
             look_back()
         report = plan_in(make_report)
         if proof:
@@ -236,6 +238,7 @@ def push(
                         concurrency=configured.settings.concurrency, brake=brakes[name],
                     )
                 )  # fmt: skip
+            end_withdrawals(engine, {name: one.destination for name, one in chosen.items()}, now())
     return report
 
 
@@ -361,7 +364,7 @@ class _Planning:
 
 
 @contextmanager
-def _one_push(settings: Settings, dry_run: bool) -> Iterator[None]:
+def one_push(settings: Settings, dry_run: bool) -> Iterator[None]:
     """Hold the home's push lock, released by the system even when the process is killed; a dry run needs none."""
     if dry_run:
         yield

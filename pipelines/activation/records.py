@@ -38,7 +38,8 @@ def make_record(claim: Claim, resolve: Callable[[Recipient], str | None]) -> Rec
     try:
         payload = json.loads(claim.payload)
         sources = tuple(SourceId(source["channel"], source["member_id"]) for source in payload["source_ids"])
-        recipient = Recipient(claim.customer_id, claim.address, sources)
+        # Of an erased person the log holds another name, and only the payload says who it was.
+        recipient = Recipient(payload.get("customer_id", claim.customer_id), claim.address, sources)
         build = _BUILDERS[Operation(claim.operation)]
         source_id = resolve(recipient)
         return None if source_id is None else build(claim, recipient, source_id, payload["body"])

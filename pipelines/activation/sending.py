@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +21,8 @@ import sqlalchemy as sa
 from pipelines.activation import outbox
 from pipelines.activation.dispatch import Brake, dispatch, look_back
 from pipelines.activation.outbox import Claim, Settlement
-from pipelines.destinations.protocol import Destination, Operation
+from pipelines.activation.withdrawals import finish_withdrawals, forget_notices
+from pipelines.destinations.protocol import Destination, KeepsRecords, Operation
 
 PATIENCE_SECONDS = 20.0
 """How long in all a push waits for short retries before it leaves them to the next push."""
@@ -109,6 +110,35 @@ def deliver(
         sleep(wait)
         brake.released()
         recover(engine, destination, clock, brake)
+
+
+def deliver_these(
+    engine: sa.Engine,
+    destination: Destination,
+    operation: Operation,
+    delivery_ids: Sequence[str],
+    clock: Callable[[], datetime],
+) -> Sent:
+    """Send planned deliveries by their ids, and nothing else; what fails stays for the next push."""
+    brake = Brake()
+    sent = Sent(destination.name)
+    claims = outbox.claim_these(engine, delivery_ids)
+    for in_turn in _turns(claims):
+        for batch in _batches(in_turn, _batch_size(destination, operation)):
+            settlements = dispatch(destination, operation, batch, brake, clock)
+            outbox.settle(engine, settlements, clock())
+            sent.states.update(settlement.state for settlement in settlements)
+    sent.stopped = brake.stopped
+    return sent
+
+
+def end_withdrawals(engine: sa.Engine, destinations: Mapping[str, Destination], now: datetime) -> None:
+    """Forget what confirmed withdrawals still kept; destinations that keep what they were sent blank it."""
+    keepers = {name: one for name, one in destinations.items() if isinstance(one, KeepsRecords)}
+    notices = {name: keeper.notice_days for name, keeper in keepers.items()}
+    for name, customers in finish_withdrawals(engine, now, notices).items():
+        keepers[name].blank(customers)
+        forget_notices(engine, name, customers)
 
 
 def _deliver_operation(

@@ -98,3 +98,16 @@ campaign_plans = sa.Table(
     sa.Column("planned_at", sa.DateTime, nullable=False),
     comment="How many persons each planning found in the audience, and how many it newly decided.",
 )
+
+withdrawals = sa.Table(
+    "erasure_withdrawals",
+    metadata,
+    sa.Column("delivery_id", sa.String(32), primary_key=True),
+    sa.Column("destination", sa.String(64), nullable=False),
+    sa.Column("operation", sa.String(32), nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("customer_id", sa.String(64), nullable=False),
+    sa.Column("erasure_id", sa.String(64), nullable=False),
+    sa.Column("planned_at", sa.DateTime, nullable=False),
+    comment="What is to be taken back from destinations for erased persons; a row goes once it is confirmed.",
+)

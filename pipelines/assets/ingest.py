@@ -6,6 +6,7 @@ import dagster as dg
 
 from pipelines.assets.connectors import PULLED
 from pipelines.assets.platform import WAREHOUSE_POOL, Platform, RunOptions
+from pipelines.erasure.carry_out import carry_out
 from pipelines.feeds.contract import FEEDS
 from pipelines.feeds.load import load_landing
 from pipelines.runs import RowCounts, record_rows, start_run
@@ -36,9 +37,11 @@ def ingest(
     with platform.step():
         as_of = platform.as_of(options.as_of)
         start_run(platform.engine, context.run_id, context.job_name, as_of)
+        carry_out(platform.settings, platform.engine, platform.progress)  # an erasure that was cut off
         report = load_landing(
             platform.settings, platform.channels, platform.engine, context.run_id, feeds, _tenths(platform.progress)
         )
+        carry_out(platform.settings, platform.engine, platform.progress)  # erased persons who came by another way
         record_rows(
             platform.engine,
             context.run_id,

@@ -14,7 +14,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,9 @@ _FOLDERS = {
     Operation.COUPON: "coupons",
     Operation.REVOKE: "revocations",
 }
+NOTICE_DAYS = 7
+"""How long a withdrawal stays readable: receivers copy the files when it suits them."""
+
 _COMMON = ["key", "customer_id", "source_ids", "version"]
 _HEADERS = {
     Operation.TAGS: [*_COMMON, "action", "tag", "value"],
@@ -64,6 +67,8 @@ def connect(name: str, operations: Iterable[Operation], options: Options, prefix
 
 class FilesDestination:
     """Writes batches beneath one folder. Takes our customer ids, or one channel's; all the channels' stand beside."""
+
+    notice_days = NOTICE_DAYS
 
     def __init__(
         self,
@@ -110,6 +115,14 @@ class FilesDestination:
     def received(self, operation: Operation) -> int:
         return len(set(self._keys(operation)))
 
+    def blank(self, customers: Collection[str]) -> int:
+        """Empty customer id and source ids in every row of these customers; the files keep their names and keys."""
+        return sum(
+            _blank_file(path, frozenset(customers))
+            for folder in _FOLDERS.values()
+            for path in sorted((self._directory / folder).glob("*.csv"))
+        )
+
     def _keys(self, operation: Operation) -> Iterator[str]:
         for path in sorted((self._directory / _FOLDERS[operation]).glob("*.csv")):
             with path.open(encoding="utf-8", newline="") as file:
@@ -147,6 +160,20 @@ def _replace_durably(path: Path, content: bytes) -> None:
         os.fsync(directory)  # the rename itself must survive a power cut, since its outcome is recorded next
     finally:
         os.close(directory)
+
+
+def _blank_file(path: Path, customers: frozenset[str]) -> int:
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    theirs = [row for row in rows[1:] if row[1] in customers]
+    if not theirs:
+        return 0
+    for row in theirs:
+        row[1], row[2] = "", "[]"
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    _replace_durably(path, text.getvalue().encode("utf-8"))
+    return len(theirs)
 
 
 def _common(record: Record) -> list[Any]:

@@ -7,7 +7,7 @@ Does not belong here: deciding what to send, retrying and remembering (activatio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -260,4 +260,18 @@ class RevokesCoupons(Protocol):
 
     def revoke_coupon(self, revocations: Sequence[CouponRevocation]) -> list[Outcome]:
         """Make codes of ours unusable. One that was redeemed before stays redeemed; one that isn't there is done."""
+        ...
+
+
+@runtime_checkable
+class KeepsRecords(Protocol):
+    """A destination that keeps, within our reach, what it was sent: it can blank what it keeps of erased persons.
+
+    notice_days: how long it must go on showing a withdrawal, since its receivers read later.
+    """
+
+    notice_days: int
+
+    def blank(self, customers: Collection[str]) -> int:
+        """Empty whatever names these customers, keeping the keys of receipts; how many records. Repeatable."""
         ...

@@ -21,6 +21,9 @@ from pipelines.channels import Channels
 from pipelines.feeds import identifiers, parse, plain, validate, values
 from pipelines.feeds.chunks import Chunk, merge, unreadable_chunk
 from pipelines.feeds.contract import Feed
+from pipelines.feeds.erasing import Gate
+from pipelines.feeds.erasing_rejected import Tombstones, emptied
+from pipelines.feeds.erasure_order import order_found
 from pipelines.feeds.faults import FileFault
 from pipelines.feeds.ladder import Fault
 from pipelines.feeds.ledger import Batch, Drift, Load
@@ -112,6 +115,8 @@ class Intake:
         channel = self.channels.channels.get(self._channel)
         zone = channel.timezone if channel else self.channels.timezone
         self._sealer = Sealer(self.connection, self.vault, self.feed, zone)
+        self._gate = Gate(self.connection, self.vault, self.feed)
+        self._tombstones = Tombstones.of_vault(self.vault)
 
     def take(self, chunk: Chunk) -> None:
         """Validate a chunk and write what comes of it; lines that are not plain may wait for `settle`.
@@ -157,6 +162,7 @@ class Intake:
     def finish(self) -> tuple[Load, list[Batch], list[Drift]]:
         """Close the parts, durable on disk under their `.part` names, and say what they hold."""
         self._raw.close()
+        order_found(self.vault, self._gate.found)
         quarantine_files = [self._quarantine.close()] if self._quarantine else []
         load = Load(self.load_id, self.feed.name, tuple(self._raw.names), tuple(quarantine_files))
         counted = [
@@ -268,6 +274,7 @@ class Intake:
         dropped = accepted.filter(pc.greater(accepted["_identifiers_dropped"], 0))
         for row in dropped.group_by("_file_no").aggregate([("_identifiers_dropped", "sum")]).to_pylist():
             self._of(row["_file_no"]).identifiers_dropped += row["_identifiers_dropped_sum"]
+        accepted = self._gate.clean(accepted)
         self._raw.add(accepted)
         self._sealer.seal(accepted, self._parts)
 
@@ -277,8 +284,9 @@ class Intake:
         for file_no, rows in _by_file(judged.rejected):
             self._of(file_no).quarantined += rows
         chunk = judged.chunk
+        rejected = emptied(self._channel, judged.rejected, self._tombstones)
         self._quarantine_writer().add_rows(
-            self.connection, chunk.format, chunk.header_text, self.files, judged.rejected, judged.faults
+            self.connection, chunk.format, chunk.header_text, self.files, rejected, judged.faults
         )
 
     def _of(self, file_no: int) -> _Counts:

@@ -48,7 +48,7 @@ class RawWriter:
             field.name: rows[field.name] if field.name in rows.column_names else pa.nulls(len(rows), field.type)
             for field in self._schema
         }
-        self._pending = self._writer.submit(_write, pa.table(columns), part_path(self._folder, name))
+        self._pending = self._writer.submit(write_part, pa.table(columns), part_path(self._folder, name))
 
     def close(self) -> None:
         """Every part is durable when this returns."""
@@ -71,7 +71,8 @@ class RawWriter:
             pending.result()
 
 
-def _write(table: pa.Table, part: Path) -> None:
+def write_part(table: pa.Table, part: Path) -> None:
+    """Write rows as a raw part, durably."""
     pyarrow.parquet.write_table(table, part, store_decimal_as_integer=True, use_dictionary=_texts(table.schema))
     sync(part)
 

@@ -57,6 +57,7 @@ class Sealer:
         return f"""
             SELECT channel, member_id, epoch_us({instant}), _arrival, _profile
             FROM accepted
+            WHERE member_id IS NOT NULL
             QUALIFY row_number() OVER (PARTITION BY channel, member_id ORDER BY {instant} DESC, _arrival DESC) = 1
         """
 

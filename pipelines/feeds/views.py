@@ -19,6 +19,7 @@ from pipelines.settings import Settings
 def create_raw_views(connection: duckdb.DuckDBPyConnection, settings: Settings, channels: Channels) -> None:
     """Make `raw.<feed>` for every feed: exactly `raw_columns()`, every version of every row; empty where nothing came.
 
+    Rows of erased members are left out.
     A time without an offset is read in the zone of the store that the row names (a refund: of its order's store), else
     of the channel, else (`_shared`) of channels.yml. The zones of stores are those of their newest version: of the same
     channel, else of `_shared`, else what all other channels agree on.
@@ -84,7 +85,10 @@ class _Source:
         )
         if not self.present:
             return f"(SELECT {columns} LIMIT 0)"
-        return f"(SELECT {columns} FROM read_parquet('{self.glob}', union_by_name = TRUE))"
+        source = f"read_parquet('{self.glob}', union_by_name = TRUE)"
+        # Of an erased member only the row's place is left, so that files and ledger still agree.
+        erased = "WHERE member_id IS NOT NULL" if "member_id" in self.feed.key else ""
+        return f"(SELECT {columns} FROM {source} {erased})"
 
     def create_view(self, connection: duckdb.DuckDBPyConnection, zone: str, joins: str) -> None:
         if not self.has_local_times:
