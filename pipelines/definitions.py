@@ -13,7 +13,7 @@ from pipelines.assets.checks import CHECKS
 from pipelines.assets.connectors import pulled
 from pipelines.assets.ingest import ingest
 from pipelines.assets.jobs import build_automation, build_jobs
-from pipelines.assets.marts import build_dbt_assets, recommendations
+from pipelines.assets.marts import build_dbt_assets, customer_scores, recommendations
 from pipelines.assets.platform import Platform, RunOptions
 from pipelines.assets.publishing import build_publishing_assets
 from pipelines.assets.warehouse import prepare, resolve_identity
@@ -29,7 +29,7 @@ def build_defs(settings: Settings, platform: Platform | None = None, **resources
     """
     platform = platform or Platform(settings)
     dbt = build_dbt_assets(ensure_manifest(settings), settings.dbt_target)
-    marts = [*sorted(key for key in dbt.keys if key.path[0] == "marts"), recommendations.key]
+    marts = [*sorted(key for key in dbt.keys if key.path[0] == "marts"), recommendations.key, customer_scores.key]
     schedules, sensors = build_automation(platform.channels.timezone)
     given: Mapping[str, Any] = {
         "platform": platform,
@@ -39,7 +39,16 @@ def build_defs(settings: Settings, platform: Platform | None = None, **resources
         ),
     }
     return dg.Definitions(
-        assets=[pulled, ingest, prepare, resolve_identity, dbt, recommendations, *build_publishing_assets(marts)],
+        assets=[
+            pulled,
+            ingest,
+            prepare,
+            resolve_identity,
+            dbt,
+            recommendations,
+            customer_scores,
+            *build_publishing_assets(marts),
+        ],
         asset_checks=CHECKS,
         jobs=build_jobs(),
         schedules=schedules,

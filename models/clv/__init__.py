@@ -5,7 +5,7 @@ Pure: arrays in, arrays out. Histories come from SQL (pipelines), and what comes
 
 from models.clv.choosing import BG_NBD, CANDIDATES, MODELS, Choice, choose
 from models.clv.counting import CountingModel, expected_purchases
-from models.clv.fitting import Fitted, TooFewError, fit
+from models.clv.fitting import Fitted, TooFewError, blocks, fit
 from models.clv.gamma_gamma import GammaGamma, fit_gamma_gamma
 from models.clv.histories import DAYS_PER_PERIOD, Histories, group_histories
 from models.clv.predicting import LEVEL, Purchases, Spend, Total, predict, spend, total_purchases
@@ -25,6 +25,7 @@ __all__ = [
     "Spend",
     "TooFewError",
     "Total",
+    "blocks",
     "choose",
     "expected_purchases",
     "fit",

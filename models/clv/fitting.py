@@ -25,7 +25,7 @@ SPREAD = 3.0
 LEAST_REPEATERS = 10
 """With fewer customers who came again, four parameters are guesswork."""
 
-MOST_HISTORIES = 60_000
+MOST_HISTORIES = 30_000
 """Beyond, parameters are learned from a random sample: their error is far below what the model itself gets wrong."""
 
 _STARTS = ((0.0, 0.0, 0.0, 0.0), (-1.5, -1.5, -1.0, 1.0))

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 import dagster as dg
 
 from pipelines.assets.connectors import platforms_answered, pulls_are_fresh
-from pipelines.assets.platform import Platform
+from pipelines.assets.platform import Platform, RunOptions
 from pipelines.feeds.contract import FEEDS
 from pipelines.feeds.freshness import stale_feeds
 from pipelines.feeds.reconcile import reconcile_batches
 from pipelines.marts_contract import missing_columns
 from pipelines.reconcile import reconcile_activation_log, reconcile_marts
+from pipelines.scoring import drifted
 
 
 @dg.multi_asset_check(
@@ -74,6 +75,17 @@ def audience_equals_outcomes(platform: dg.ResourceParam[Platform]) -> dg.AssetCh
     return dg.AssetCheckResult(passed=not failed, metadata={"failed": failed})
 
 
+@dg.asset_check(asset=["marts", "customer_scores"])
+def inputs_have_not_drifted(platform: dg.ResourceParam[Platform], options: RunOptions) -> dg.AssetCheckResult:
+    """Customers are still like those that the models in use have learned from; a warning, a refit follows by itself."""
+    moved = drifted(platform.engine, "churn", platform.as_of(options.as_of))
+    return dg.AssetCheckResult(
+        passed=not moved,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={name: round(psi, 3) for name, psi in moved.items()},
+    )
+
+
 CHECKS = [
     platforms_answered,
     pulls_are_fresh,
@@ -82,4 +94,5 @@ CHECKS = [
     marts_keep_their_contract,
     marts_equal_the_ledger,
     audience_equals_outcomes,
+    inputs_have_not_drifted,
 ]

@@ -9,6 +9,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 
 from pipelines.assets.platform import WAREHOUSE_POOL, Platform, RunOptions
+from pipelines.customer_scores import score_customers
 from pipelines.dbt import dbt_environment
 from pipelines.recommendations import write_recommendations
 from pipelines.warehouse import open_warehouse
@@ -66,3 +67,22 @@ def recommendations(
         with open_warehouse(platform.settings) as connection:
             rows = write_recommendations(connection, platform.as_of(options.as_of), platform.channels.language)
     return dg.MaterializeResult(metadata={"dagster/row_count": rows})
+
+
+@dg.asset(
+    key=["marts", "customer_scores"],
+    group_name="models",
+    deps=[["marts", "orders"]],
+    kinds={"duckdb", "scikitlearn"},
+    pool=WAREHOUSE_POOL,
+)
+def customer_scores(
+    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform], options: RunOptions
+) -> dg.MaterializeResult:
+    """Value, chance of churn and next order of each customer. One row per customer_id with a qualified order."""
+    with platform.step():
+        platform.progress("scores: value, churn and next order of every customer")
+        with open_warehouse(platform.settings) as connection:
+            as_of = platform.as_of(options.as_of)
+            report = score_customers(connection, platform.engine, as_of, platform.progress)
+    return dg.MaterializeResult(metadata={"dagster/row_count": report.customers, "versions": list(report.words)})
