@@ -7,6 +7,8 @@ from pipelines.activation.push import push
 from pipelines.assets.platform import WAREHOUSE_POOL, Platform, RunOptions
 from pipelines.runs import finish_run, runs_table
 from pipelines.scoring import model_marts
+from pipelines.segments.published import with_saved
+from pipelines.segments.saved import list_saved
 from pipelines.snapshots import new_snapshot_id, publish, refresh
 
 
@@ -24,7 +26,11 @@ def build_publishing_assets(marts: list[dg.AssetKey]) -> list[dg.AssetsDefinitio
             publish(
                 platform.settings,
                 snapshot_id,
-                {"activation_log": activation_log(platform.engine), **model_marts(platform.engine)},
+                {
+                    "activation_log": activation_log(platform.engine),
+                    **model_marts(platform.engine),
+                    **with_saved(list_saved(platform.engine), platform.progress),
+                },
             )
         return dg.MaterializeResult(metadata={"snapshot_id": snapshot_id})
 
