@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -104,6 +104,10 @@ class Brake:
             self._refusals, self.is_busy = 0, False
 
 
+Contacts = Callable[[str, Sequence[str]], Mapping[str, str]]
+"""From 'phone' or 'email' and customer ids to their contacts; who has none that can be used is left out."""
+
+
 @dataclass(frozen=True)
 class _Prepared:
     claim: Claim
@@ -120,9 +124,12 @@ def dispatch(
     claims: Sequence[Claim],
     brake: Brake,
     clock: Callable[[], datetime],
+    contacts: Contacts | None = None,
 ) -> list[Settlement]:
-    """Send one batch; every claim gets a settlement, whatever happens."""
+    """Send one batch; every claim gets a settlement, whatever happens. contacts: for destinations that ask for them."""
     prepared, settlements = _prepare(destination, claims, brake, clock)
+    prepared, unreached = _with_contacts(destination, prepared, brake, contacts)
+    settlements += unreached
     seen_before = [one for one in prepared if one.claim.is_doubted]
     if seen_before and operation not in destination.capabilities().resend_is_safe and not brake.is_on:
         # An effect may have appeared late: after the last look and before this attempt.
@@ -198,6 +205,32 @@ def _prepare(
             else:
                 prepared.append(_Prepared(claim, record))
     return prepared, settlements
+
+
+def _with_contacts(
+    destination: Destination, prepared: list[_Prepared], brake: Brake, contacts: Contacts | None
+) -> tuple[list[_Prepared], list[Settlement]]:
+    """The same with everybody's contact, if the destination asks for one; and settlements of those who have none."""
+    kind = destination.capabilities().contact
+    if kind is None or not prepared:
+        return prepared, []
+    try:
+        if contacts is None:
+            raise ConfigurationError(f"{destination.name} asks for a {kind}, and no vault was opened for this push.")
+        found = contacts(kind, [one.claim.customer_id for one in prepared])
+    except OmnilakeError as fault:
+        brake.stop(_words(fault))
+        return [], [Settlement(one.claim, "planned", one.claim.reason, give_back=True) for one in prepared]
+    reached: list[_Prepared] = []
+    unreached: list[Settlement] = []
+    for one in prepared:
+        contact = found.get(one.claim.customer_id)
+        if contact is None:
+            unreached.append(Settlement(one.claim, "rejected", f"no usable {kind} is known of this customer"))
+        else:
+            recipient = replace(one.record.recipient, contact=contact)
+            reached.append(_Prepared(one.claim, replace(one.record, recipient=recipient)))
+    return reached, unreached
 
 
 def _after_failed_look_up(claim: Claim, fault: BaseException | None, brake: Brake, now: datetime) -> Settlement:

@@ -25,6 +25,7 @@ from pipelines.activation.audience_data import (
     read_published,
 )
 from pipelines.activation.campaigns import Campaign, CampaignFile, load_campaigns
+from pipelines.activation.contacts import contacts_of
 from pipelines.activation.coupons import home_secret
 from pipelines.activation.decisions import CampaignDecision, decide, find_withheld
 from pipelines.activation.differences import Difference, plan_differences
@@ -235,7 +236,7 @@ def push(
                 report.sent.append(
                     deliver(
                         engine, configured.destination, now, sleep, tell,
-                        concurrency=configured.settings.concurrency, brake=brakes[name],
+                        concurrency=configured.settings.concurrency, brake=brakes[name], contacts=contacts_of(settings),
                     )
                 )  # fmt: skip
             end_withdrawals(engine, {name: one.destination for name, one in chosen.items()}, now())

@@ -19,7 +19,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from pipelines.activation import outbox
-from pipelines.activation.dispatch import Brake, dispatch, look_back
+from pipelines.activation.dispatch import Brake, Contacts, dispatch, look_back
 from pipelines.activation.outbox import Claim, Settlement
 from pipelines.activation.withdrawals import finish_withdrawals, forget_notices
 from pipelines.destinations.protocol import Destination, KeepsRecords, Operation
@@ -84,11 +84,12 @@ def deliver(
     *,
     concurrency: int = 1,
     brake: Brake | None = None,
+    contacts: Contacts | None = None,
 ) -> Sent:
     """Send everything that is due, and what becomes due within PATIENCE_SECONDS.
 
     concurrency: calls at a time, as far as the destination bears it. brake: that of an earlier `recover`, so that a
-    destination that failed there isn't asked again.
+    destination that failed there isn't asked again. contacts: for a destination that asks for them.
     """
     brake = brake or Brake()
     sent = Sent(destination.name)
@@ -96,7 +97,7 @@ def deliver(
     lanes = max(1, min(concurrency, destination.capabilities().concurrency))
     while True:
         for operation in sorted(destination.capabilities().operations):
-            with _lanes(destination, operation, brake, clock, lanes) as send:
+            with _lanes(destination, operation, brake, clock, lanes, contacts) as send:
                 _deliver_operation(engine, destination, operation, clock, sent, progress, brake, lanes, send)
             sent.stopped = brake.stopped
             if brake.stopped:
@@ -172,12 +173,17 @@ def _deliver_operation(
 
 @contextmanager
 def _lanes(
-    destination: Destination, operation: Operation, brake: Brake, clock: Callable[[], datetime], lanes: int
+    destination: Destination,
+    operation: Operation,
+    brake: Brake,
+    clock: Callable[[], datetime],
+    lanes: int,
+    contacts: Contacts | None,
 ) -> Iterator[Send]:
     """Sends batches, as many at a time as there are lanes."""
 
     def send_one(claims: Sequence[Claim]) -> list[Settlement]:
-        return dispatch(destination, operation, claims, brake, clock)
+        return dispatch(destination, operation, claims, brake, clock, contacts)
 
     if lanes == 1:
         yield lambda batches: [settlement for batch in batches for settlement in send_one(batch)]

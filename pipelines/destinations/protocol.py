@@ -38,11 +38,13 @@ class Recipient:
 
     address: how the destination is told the person: a member id of `Capabilities.channel`, or our customer id.
     source_ids: every membership through which a channel may know the customer (none for a mere guest).
+    contact: the person's own phone (E.164) or e-mail, for a destination whose capabilities ask for it; never kept.
     """
 
     customer_id: str
     address: str
     source_ids: tuple[SourceId, ...] = ()
+    contact: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,7 @@ class Capabilities:
       is in neither set is never sent again after an unknown outcome.
     channel: the channel whose member ids are its addresses; None: it takes our customer ids.
     concurrency: calls that may be made at a time; more than 1 only where every method may be called by several threads.
+    contact: 'phone' or 'email': what every recipient must come with; who has none that can be used is rejected.
     late_effect_seconds: how long after a call was cut off its effect may still appear; what was absent before is looked
       up again after that time, before it is sent anew.
     """
@@ -219,6 +222,7 @@ class Capabilities:
     resend_is_safe: frozenset[Operation] = frozenset()
     channel: str | None = None
     concurrency: int = 1
+    contact: str | None = None
     late_effect_seconds: float = 10.0
 
 

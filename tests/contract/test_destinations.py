@@ -39,6 +39,15 @@ def files(folder: Path) -> Destination:
     return FilesDestination("files", folder / "outbound", list(Operation))
 
 
+def parquet_files(folder: Path) -> Destination:
+    return FilesDestination("files", folder / "outbound", list(Operation), form="parquet")
+
+
+def files_of_an_sms_provider(folder: Path) -> Destination:
+    columns = {"编号": "key", "客户": "customer_id", "手机号": "contact"}
+    return FilesDestination("sms", folder / "outbound", list(Operation), contact="phone", columns=columns)
+
+
 _MALLS: dict[Path, MallServer] = {}
 
 
@@ -71,6 +80,8 @@ def _rest(folder: Path, batch_size: int) -> Destination:
 
 DESTINATIONS: list[Callable[[Path], Destination]] = [
     files,
+    parquet_files,
+    files_of_an_sms_provider,
     rest_one_by_one,
     rest_in_batches,
     served_destinations.corner_shop,

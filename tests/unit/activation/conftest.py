@@ -186,6 +186,7 @@ class FakeDestination:
         self.calls: Counter[str] = Counter()
         self.batch = 100
         self.channel: str | None = None
+        self.contact: str | None = None
         self.reads_back = frozenset(Operation)
         self.resend_is_safe = frozenset({Operation.TAGS, Operation.RECOMMENDATIONS})
         self.poison: set[str] = set()
@@ -201,6 +202,7 @@ class FakeDestination:
             reads_back=self.reads_back,
             resend_is_safe=self.resend_is_safe,
             channel=self.channel,
+            contact=self.contact,
         )
 
     def resolve_customer(self, recipient: Recipient) -> str | None:

@@ -29,10 +29,10 @@ def test_a_file_is_named_by_date_and_keys_alone(world, tmp_path):
 
 
 def test_a_full_disk_is_waited_out(world, monkeypatch):
-    def full(_path, _content):
+    def full(*_: object, **__: object):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files, "_replace_durably", full)
+    monkeypatch.setattr(files, "write_rows", full)
     world.publish([world.person("c1")])
     world.push()
     assert world.states() == {"c1": "planned"}
@@ -50,7 +50,17 @@ def test_a_full_disk_is_waited_out(world, monkeypatch):
         ({"kind": "carrier_pigeon"}, "kind 'carrier_pigeon'; choose one of: files, "),
         ({"kind": "files", "operations": ["letters"]}, "give a list of: tags, recommendations, coupon"),
         ({"kind": "files", "tags": "segment"}, "give a list of tag names"),
-        ({"kind": "files", "folder": "x"}, "does not know the setting.* folder; it knows directory"),
+        ({"kind": "files", "folder": "x"}, "does not know the setting.* folder; it knows columns, contact, directory, format"),
+        ({"kind": "files", "format": "xls"}, "format 'xls'; choose one of: csv, parquet"),
+        ({"kind": "files", "contact": "fax"}, "contact 'fax'; choose one of: phone, email"),
+        (
+            {"kind": "files", "operations": ["coupon"], "columns": {"k": "key", "c": "customer_id", "m": "contact"}},
+            "columns that names contact; map each column to one of campaign_id, ",
+        ),
+        (
+            {"kind": "files", "operations": ["coupon"], "columns": {"code": "coupon_code"}},
+            "lacks key, customer_id; map each",
+        ),
         ("files", "needs settings"),
     ],
 )
