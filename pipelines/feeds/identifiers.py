@@ -24,10 +24,17 @@ from pipelines.keys import Keys
 DEFAULT_REGION = "CN"
 
 PLACEHOLDER_PHONES = ("13800138000", "12345678901", "12345678910", "01234567890", "10086", "10010", "10000")
-"""Numbers that people and tills type when they have none; besides, one digit repeated, 12345678…, and 1xx00000000."""
+"""Numbers that people and tills type when they have none; besides, one digit repeated, 12345678…, and mobile numbers
+made of a prefix with one digit eight times (13888888888) or as 13800138000 is (13900139000)."""
 
 PLACEHOLDER_PHONE_PATTERN = "|".join(
-    (*(f"{digit}{{5,}}" for digit in range(10)), "1[3-9][0-9]0{8}", "12345678[0-9]*", *PLACEHOLDER_PHONES)
+    (
+        *(f"{digit}{{5,}}" for digit in range(10)),
+        *(f"1[3-9][0-9]{digit}{{8}}" for digit in range(10)),
+        *(f"{prefix}00{prefix}000" for prefix in range(130, 200)),
+        "12345678[0-9]*",
+        *PLACEHOLDER_PHONES,
+    )
 )
 
 PLACEHOLDER_EMAIL_NAMES = (

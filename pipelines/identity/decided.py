@@ -11,8 +11,8 @@ survive a rebuild, as `identity.linked_pairs` does: they are written in keys, no
 `identity.kept_apart` (customer_id, group_id): customers who would be one but for a parting. Whoever touches one of a
 group touches all of it, so that an increment parts them as a rebuild does.
 
-Working tables made here: new_pairs, changed_pairs (with change `new` or `gone`), touched_pair_nodes, joins and partings
-(left_node, right_node, cause, evidence, score), parted_nodes (node_no, component).
+Working tables made here: new_pairs, changed_pairs (with change `new` or `gone`), rule_words, touched_pair_nodes,
+joins and partings (left_node, right_node, cause, evidence, score), parted_nodes (node_no, component).
 """
 
 from __future__ import annotations
@@ -83,6 +83,7 @@ def gather_pairs(connection: duckdb.DuckDBPyConnection, rules: list[Rule]) -> No
         select *, 'new' as change from (select * from new_pairs except select * from identity.pairs)
         union all
         select *, 'gone' as change from (select * from identity.pairs except select * from new_pairs)""")
+    _name_rules(connection, rules)
     blocks = [(rule.value_key, rule.name, _block_reason(rule)) for rule in holding if rule.kind == BLOCK]
     connection.execute("create or replace temp table new_blocks (value UUID, rule VARCHAR, reason VARCHAR)")
     if blocks:
@@ -95,6 +96,21 @@ def gather_pairs(connection: duckdb.DuckDBPyConnection, rules: list[Rule]) -> No
     for table, source in (("pairs", "new_pairs"), ("blocks_by_hand", "new_blocks")):
         connection.execute(f"delete from identity.{table}")
         connection.execute(f"insert into identity.{table} select * from {source}")
+
+
+def _name_rules(connection: duckdb.DuckDBPyConnection, rules: list[Rule]) -> None:
+    """`rule_words` (rule, change, "at", cause): how the log of merges and splits speaks of a rule."""
+    connection.execute(
+        'create or replace temp table rule_words (rule VARCHAR, change VARCHAR, "at" TIMESTAMP, cause VARCHAR)'
+    )
+    made = [(rule.name, "new", rule.made_at, f"{rule.kind} by {rule.made_by} ({rule.name})") for rule in rules]
+    undone = [
+        (rule.name, "gone", rule.undone_at, f"{rule.kind} {rule.name} undone by {rule.undone_by}")
+        for rule in rules
+        if not rule.holds
+    ]
+    if made:
+        connection.executemany("insert into rule_words values (?, ?, ?, ?)", made + undone)
 
 
 def _block_reason(rule: Rule) -> str:

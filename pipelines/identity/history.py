@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import duckdb
 
+from pipelines.identity.decided import JOIN, LINKAGE, NODE_KEYS
 from pipelines.identity.tables import kind_name, token_of
 
 MAX_EVIDENCE = 10
@@ -57,6 +58,7 @@ def log_changes(connection: duckdb.DuckDBPyConnection, arrival: int, *, everythi
     if not connection.execute("select 1 from moves limit 1").fetchall():
         return
     _gather_grounds(connection)
+    _gather_decisions(connection)
     connection.execute(f"""
         insert into identity.merges
         with logged as (select count(*) as n_events from identity.merges),
@@ -74,19 +76,21 @@ def log_changes(connection: duckdb.DuckDBPyConnection, arrival: int, *, everythi
         )
         select
             'e' || left(sha256(concat_ws('|', {arrival}, n_events, moves.from_id, moves.into_id)), 20) as event_id,
-            coalesce(explained.merged_at, (select * from newest)) as "at",
+            coalesce(decisions."at", explained.merged_at, (select * from newest)) as "at",
             if(moves.is_merge, 'merge', 'split') as kind,
             moves.from_id as from_customer_id,
             moves.into_id as into_customer_id,
             case
+                when decisions.cause is not null then decisions.cause
                 when moves.is_merge then coalesce('shared ' || explained.grounds, 'a guest order names its member now')
                 else coalesce(explained.grounds, 'an identifier no longer links them')
             end as cause,
-            coalesce(explained.evidence, '[]') as evidence,
+            coalesce(decisions.evidence, explained.evidence, '[]') as evidence,
             get_current_timestamp()::timestamp as logged_at
         from moves
         cross join logged
         left join explained on moves.from_id = explained.from_id and moves.into_id = explained.into_id
+        left join decisions on moves.from_id = decisions.from_id and moves.into_id = decisions.into_id
         order by moves.from_id, moves.into_id""")
 
 
@@ -176,3 +180,70 @@ def _gather_grounds(connection: duckdb.DuckDBPyConnection) -> None:
             when shared.is_merge then values.block_rule is null
             else values.block_rule is not null or splits.rule is not null
         end""")
+
+
+def _gather_decisions(connection: duckdb.DuckDBPyConnection) -> None:
+    """`decisions`: for each move the decided pairs that began or ceased to hold and thereby made it, if any did."""
+    connection.execute(f"""
+        create or replace temp table decisions as
+        with node_keys as ({NODE_KEYS}),
+        placed as (
+            select
+                changed_pairs.*,
+                (changed_pairs.verb = '{JOIN}') = (changed_pairs.change = 'new') as is_joining,
+                left_old.old_customer_id as left_old,
+                right_old.old_customer_id as right_old,
+                left_new.customer_id as left_new,
+                right_new.customer_id as right_new
+            from changed_pairs
+            inner join node_keys as lefts
+                on changed_pairs.left_channel = lefts.channel and changed_pairs.left_id = lefts.id
+            inner join node_keys as rights
+                on changed_pairs.right_channel = rights.channel and changed_pairs.right_id = rights.id
+            inner join scope_assignment as left_new on lefts.node_no = left_new.node_no
+            inner join scope_assignment as right_new on rights.node_no = right_new.node_no
+            left join followed as left_old on lefts.node_no = left_old.node_no
+            left join followed as right_old on rights.node_no = right_old.node_no
+        ),
+        explaining as (
+            select moves.from_id, moves.into_id, placed.*
+            from moves
+            inner join placed
+                on case
+                    when placed.is_joining
+                        then moves.from_id in (placed.left_old, placed.right_old)
+                        and placed.left_new = moves.into_id and placed.right_new = moves.into_id
+                    else placed.left_old = moves.from_id and placed.right_old = moves.from_id
+                        and (placed.left_new = moves.into_id) <> (placed.right_new = moves.into_id)
+                end
+        ),
+        told as (
+            select
+                explaining.from_id,
+                explaining.into_id,
+                rule_words."at",
+                case
+                    when explaining.cause <> '{LINKAGE}' then rule_words.cause
+                    when explaining.change = 'new' then 'probable link'
+                    else 'no probable link any more'
+                end as cause,
+                struct_pack(
+                    kind := if(explaining.cause = '{LINKAGE}', '{LINKAGE}', 'rule'),
+                    identity := if(explaining.cause = '{LINKAGE}', '', explaining.evidence),
+                    holders := [
+                        explaining.left_channel || '/' || explaining.left_id,
+                        explaining.right_channel || '/' || explaining.right_id
+                    ]
+                ) as item
+            from explaining
+            left join rule_words
+                on explaining.evidence = rule_words.rule and explaining.change = rule_words.change
+        )
+        select
+            from_id,
+            into_id,
+            max("at") as "at",
+            string_agg(distinct cause, ', ' order by cause) as cause,
+            to_json(list(distinct item order by item)[:{MAX_EVIDENCE}])::varchar as evidence
+        from told
+        group by from_id, into_id""")

@@ -24,7 +24,7 @@ WORKING_TABLES = (
     "placed_guest_claims", "linking_values", "scope_customers", "old_assignment", "scope_nodes", "attachments", "edges",
     "components", "scope_assignment", "followed", "moves", "grounds", "new_pairs", "changed_pairs", "new_blocks",
     "changed_blocks", "touched_pair_nodes", "numbered_pairs", "joins", "partings", "parted_nodes", "bonds", "carried",
-    "rhythms", "many_doors",
+    "rhythms", "many_doors", "rule_words", "decisions",
 )  # fmt: skip
 
 

@@ -188,5 +188,30 @@ def test_a_blocked_value_links_nobody_until_the_block_is_undone(lake):
     assert partition(lake) == before
 
 
+def test_the_log_says_who_split_merged_and_took_back(lake):
+    lake.member("a", phone="1")
+    lake.member("b", phone="1")
+    lake.member("c", phone="3")
+    lake.resolve()
+    elder, third = lake.customer("a"), lake.customer("c")
+    made = rule(lake, SPLIT, ["b"], ["a"])
+    lake.resolve()
+    part = lake.customer("b")
+    undo(lake, made)
+    lake.resolve()
+    rule(lake, MERGE, ["a"], ["c"])
+    lake.resolve()
+    events = [
+        (event["kind"], event["from_customer_id"], event["into_customer_id"], event["cause"]) for event in lake.merges()
+    ]
+    assert events == [
+        ("split", elder, part, "split by ann (r1)"),
+        ("merge", part, elder, "split r1 undone by bob"),
+        ("merge", third, elder, "merge by ann (r2)"),
+    ]
+    assert lake.merges()[0]["at"] == made.made_at
+    assert "app/b" in lake.merges()[0]["evidence"]
+
+
 def test_the_same_rule_twice_is_one_rule(lake):
     assert rule(lake, SPLIT, ["a"], ["b"]) == rule(lake, SPLIT, ["a"], ["b"])
