@@ -70,6 +70,7 @@ PAGES = (
     Page("overview", ":material/monitoring:", roles=ROLES),
     Page("customers", ":material/groups:", roles=("admin", "analyst", "marketer", "store_manager")),
     Page("activation", ":material/send:", roles=_HEAD_OFFICE),
+    Page("reviews", ":material/rule:"),
     Page("health", ":material/health_and_safety:", roles=("admin", "analyst", "auditor")),
     Page("definitions", ":material/menu_book:", needs_data=False, roles=ROLES),
 )

@@ -19,6 +19,7 @@ from pipelines.cli.base import HomeGroup
 from pipelines.cli.data import demo, import_command, run, simulate
 from pipelines.cli.evaluate import evaluate
 from pipelines.cli.identity import identity
+from pipelines.cli.identity_reviews import REVIEW_COMMANDS
 from pipelines.cli.operate import bench, dagster, dashboard, doctor, push, serve, status
 from pipelines.cli.persons import forget
 from pipelines.cli.read import explain, quarantine, query, reconcile, segments
@@ -38,6 +39,8 @@ for command in (
     dashboard, serve, dagster, bench, evaluate, audit, users, identity, forget,
 ):  # fmt: skip
     cli.add_command(command)
+for command in REVIEW_COMMANDS:
+    identity.add_command(command)
 
 
 def main() -> None:

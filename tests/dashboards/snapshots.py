@@ -52,6 +52,18 @@ SELECT 'SKU' || lpad(n::VARCHAR, 4, '0') AS sku, category || ' ' || n AS name, c
 FROM (SELECT n, ['奶粉', '纸尿裤', '辅食', '洗护', '玩具', '童装'][1 + (hash(n) % 6)::INTEGER] AS category
     FROM range(1, 121) AS numbers(n));
 
+CREATE TABLE marts.identity_reviews AS
+SELECT
+    'v' || left(md5(n::VARCHAR), 12) AS review_id, 'c' || left(md5(n::VARCHAR), 20) AS left_customer_id,
+    'c' || left(md5((n + 40)::VARCHAR), 20) AS right_customer_id, 'app' AS left_channel, 'A' || n AS left_member_id,
+    'pos' AS right_channel, 'P' || n AS right_member_id, (6.9 - n / 4)::DECIMAL(9, 2) AS score,
+    'given name same; surname same; birthday one digit apart, or day and month swapped; city differs' AS evidence,
+    ['open', 'open', 'accepted', 'rejected'][1 + n % 4] AS state,
+    CASE WHEN n % 4 > 1 THEN 'ann' END AS decided_by,
+    CASE WHEN n % 4 > 1 THEN CAST($as_of AS DATE) + INTERVAL 9 HOUR END AS decided_at,
+    CASE WHEN n % 4 > 1 THEN 'asked at the till' END AS reason
+FROM range(24) AS numbers(n);
+
 CREATE TABLE marts.orders AS
 WITH drawn AS (
     SELECT n, hash(n, 'a') % 1000 AS a, hash(n, 'b') % 1000 AS b, hash(n, 'c') % 100000 AS c, hash(n, 'd') % 1000 AS d

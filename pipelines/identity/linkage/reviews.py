@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -132,6 +133,7 @@ def decide(
 
     Raises PermanentError if no such review is published, or if an earlier decision says the opposite.
     """
+    _check_published(published)
     row = published.execute(
         "select left_channel, left_member_id, right_channel, right_member_id from marts.identity_reviews "
         "where review_id = ?",
@@ -141,3 +143,30 @@ def decide(
         raise PermanentError(f"No review {review!r} is published; see `omnilake identity reviews`.")
     left, right = NodeKey(row[0], row[1]), NodeKey(row[2], row[3])
     return make_rule(engine, kind, (left,), (right,), why=why, who=who)
+
+
+def read_reviews(published: duckdb.DuckDBPyConnection, state: str | None) -> list[dict[str, Any]]:
+    """The published reviews in a state (all if None), likeliest first; memberships as channel/member id."""
+    _check_published(published)
+    cursor = published.execute(
+        """
+        select
+            review_id, state, score, left_customer_id, right_customer_id,
+            left_channel || '/' || left_member_id as left_member,
+            right_channel || '/' || right_member_id as right_member,
+            evidence, decided_by, decided_at, reason
+        from marts.identity_reviews
+        where ? is null or state = ?
+        order by score desc nulls last, review_id""",
+        [state, state],
+    )
+    names = [column[0] for column in cursor.description or []]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _check_published(published: duckdb.DuckDBPyConnection) -> None:
+    found = published.execute(
+        "select 1 from information_schema.tables where table_schema = 'marts' and table_name = 'identity_reviews'"
+    ).fetchall()
+    if not found:
+        raise PermanentError("The current snapshot has no reviews yet; the next `omnilake run` publishes them.")
