@@ -123,7 +123,7 @@ def plant(landing: Path) -> None:
         landing / "pos/members/broken.csv",
         f"member_id,updated_at,phone,name\nX1,never,+86 {PHONE},{NAME}\nX2,never,{OTHER_PHONE},别人\n".encode(),
     )
-    _bytes(landing / "mini/orders/torn.jsonl", json.dumps(order("O-torn", guest_phone=PHONE)).encode()[:-3] + b"\n")
+    _bytes(landing / "mini/orders/torn.jsonl", json.dumps(order("O-torn", guest_phone=PHONE)).encode()[:-1] + b"\n")
 
 
 def _jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
