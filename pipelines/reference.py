@@ -23,22 +23,9 @@ from pipelines.settings import PACKAGED_REFERENCE, Settings
 from pipelines.survivorship import survivorship_tables
 
 TABLES = (
-<<<<<<< HEAD
     "channels", "run_settings", "rfm_settings", "rfm_cutoffs", "rfm_cells", "segments", "figure_settings",
-    "attribution_weights",
+    "attribution_weights", "golden_rules", "golden_sources", "consent_rules",
 )  # fmt: skip
-=======
-    "channels",
-    "run_settings",
-    "rfm_settings",
-    "rfm_cutoffs",
-    "rfm_cells",
-    "segments",
-    "golden_rules",
-    "golden_sources",
-    "consent_rules",
-)
->>>>>>> a518aa4 (Golden record and consents as marts, by rules of reference files; forgetting tested on a planted person)
 """What `load_reference` writes into schema `reference`."""
 
 SCORES = (1, 2, 3, 4, 5)
@@ -195,11 +182,8 @@ def load_reference(
             ],
         ),
     }
-<<<<<<< HEAD
     tables |= figures.tables()
-=======
     tables |= survivorship_tables(settings, channels)
->>>>>>> a518aa4 (Golden record and consents as marts, by rules of reference files; forgetting tested on a planted person)
     connection.begin()
     try:
         connection.execute("CREATE SCHEMA IF NOT EXISTS reference")

@@ -88,6 +88,7 @@
 {# Every whole number from a first to a last one, as rows of column `number`. #}
 {% macro whole_numbers(first, last) -%}
     select unnest(range({{ first }}, {{ last }} + 1)) as number
+{%- endmacro %}
 
 {# Microseconds of an instant since 1970. #}
 {% macro epoch_microseconds(instant) -%}

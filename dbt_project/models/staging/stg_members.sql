@@ -19,13 +19,10 @@ newest_members as (
         raw_members.email_token,
         raw_members.email_issue,
         raw_members.name_token,
-<<<<<<< HEAD
-=======
         raw_members.birthday_token,
         raw_members.birth_month,
         raw_members.gender,
         raw_members.province,
->>>>>>> a518aa4 (Golden record and consents as marts, by rules of reference files; forgetting tested on a planted person)
         raw_members.city,
         raw_members.home_store_id,
         raw_members.level,
