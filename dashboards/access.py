@@ -41,11 +41,13 @@ RULES: dict[str, Rule] = {
     "stock_health": "store",
     "coupon_performance": "store",
     "customers": "home_store",
+    "customer_consents": "customer",
     "customer_identities": "customer",
     "customer_rfm": "customer",
     "customer_scores": "customer",
     "customer_tags": "customer",
     "segment_members": "customer",
+    "golden_record": "customer",
     "recommendations": "customer",
 }
 """How a store list narrows a table. A table that is not named here shows a restricted reader nothing."""

@@ -11,16 +11,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 
+from pipelines.activation.withdrawals import waiting_withdrawals
 from pipelines.channels import load_channels
 from pipelines.connectors.protocol import Check, Connector
 from pipelines.connectors.registry import FILES, connector_of, first_since, load_connectors
 from pipelines.doors import open_doors
-from pipelines.errors import OmnilakeError
+from pipelines.errors import OmnilakeError, TransientError
 from pipelines.http import quick_calls
 from pipelines.inbox import oldest_notice
-from pipelines.keys import load_keys
+from pipelines.key_rotation import examine_keys
 from pipelines.settings import Settings
 from pipelines.state import state
+from pipelines.vault import Vault
 from pipelines.warehouse import current_snapshot
 
 MINIMUM_FREE_GB = 2
@@ -48,7 +50,8 @@ def examine(settings: Settings) -> list[Finding]:
         _told("channels.yml", lambda: str(load_channels(settings).path)),
         *_secrets(settings),
         *_connectors(settings),
-        _told("keys", lambda: _keys(settings)),
+        _told("keys", lambda: examine_keys(settings)),
+        _told("erasures", lambda: _erasures(settings)),
         _key_file_mode(settings),
         _told("state database", lambda: _state(settings)),
         _told("snapshot", lambda: current_snapshot(settings).name),
@@ -142,9 +145,20 @@ def _serving(settings: Settings) -> Iterator[Finding]:
             yield Finding(f"inbox of {channel}", False, f"waits since {oldest:%Y-%m-%d %H:%M} UTC", remedy)
 
 
-def _keys(settings: Settings) -> str:
-    load_keys(settings)
-    return "readable"
+def _erasures(settings: Settings) -> str:
+    """Whether erasures are carried out, and destinations have given back what they held."""
+    if not (settings.vault / "vault.db").exists():
+        return "none"
+    with Vault.open(settings) as vault:
+        undone = len(vault.erasure_orders())
+    if undone:
+        raise TransientError(f"{undone} erasure(s) were cut off; run `omnilake run`, or the same `forget` again.")
+    with state(settings) as engine:
+        waiting = waiting_withdrawals(engine)
+    if waiting:
+        places = ", ".join(sorted({one.destination for one in waiting}))
+        raise TransientError(f"Withdrawals wait for {places}; run `omnilake push`, see `omnilake status`.")
+    return "carried out"
 
 
 def _key_file_mode(settings: Settings) -> Finding:

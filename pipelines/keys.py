@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import sqlite3
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,9 +27,14 @@ from pipelines.settings import Settings
 
 TOKEN_VARIABLE = "OMNILAKE_TOKEN_KEY"  # noqa: S105 - the name of a variable, not a secret
 VAULT_VARIABLE = "OMNILAKE_VAULT_KEY"
+RETIRED_VARIABLE = "OMNILAKE_RETIRED_VAULT_KEYS"
 KEY_BYTES = 32
 TOKEN_DIGITS = 32
 _HMAC_BLOCK = 64
+_KEY_FILE_HEAD = """\
+# Master keys of this home. Keep a copy in a safe place: without it the data can't be read, and nobody is
+# recognised again. Never commit this file. Mode 0600 is enforced.
+"""
 
 
 @dataclass(frozen=True)
@@ -102,10 +108,7 @@ def load_keys(settings: Settings, environ: Mapping[str, str] | None = None) -> K
     content = _read_key_file(settings.key_file) if settings.key_file.exists() else {}
     token_master = _master_key(environment, content, TOKEN_VARIABLE, "token_key", settings.key_file)
     vault_master = _master_key(environment, content, VAULT_VARIABLE, "vault_key", settings.key_file)
-    retired = content.get("retired_vault_keys") or []
-    if not isinstance(retired, list):
-        raise ConfigurationError(f"{settings.key_file}: retired_vault_keys must be a list of base64 keys.")
-    masters = [vault_master, *(_decode(entry, f"{settings.key_file} retired_vault_keys") for entry in retired)]
+    masters = [vault_master, *_retired(environment, content, settings.key_file)]
     vault_keys = {_key_id(master): _derive(master, b"omnilake vault wrapping") for master in masters}
     return Keys(
         token_key=_derive(token_master, b"omnilake identifier tokens"),
@@ -113,6 +116,70 @@ def load_keys(settings: Settings, environ: Mapping[str, str] | None = None) -> K
         vault_key_id=_key_id(vault_master),
         vault_keys=vault_keys,
     )
+
+
+def check_token_key(settings: Settings, keys: Keys) -> None:
+    """Raises ConfigurationError if the home was made with another token key. What the vault stores of it is enough."""
+    database = settings.vault / "vault.db"
+    if not database.exists():
+        return
+    try:
+        connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)
+        try:
+            row = connection.execute("SELECT value FROM meta WHERE name = 'token_check'").fetchone()
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        raise ConfigurationError(
+            f"{database} can't be opened ({error}). Restore it from your backup, together with {settings.key_file}."
+        ) from error
+    if row is not None and row[0] != keys.token_check:
+        raise ConfigurationError(
+            f"The token key is not the one {settings.home} was made with; every identifier would get a new token. "
+            f"Restore {settings.key_file} (or {TOKEN_VARIABLE}) from your backup."
+        )
+
+
+def renew_vault_key(settings: Settings) -> bool:
+    """Write a new vault key into `keys.yml`, whole or not at all; the old one becomes a retired one. False, and nothing
+    is changed, if a retired key is there already: then it is still to be replaced in the vault.
+
+    Raises ConfigurationError if the vault key comes from the environment, saying what to set.
+    """
+    if os.environ.get(VAULT_VARIABLE):
+        if os.environ.get(RETIRED_VARIABLE):
+            return False
+        raise ConfigurationError(
+            f"The vault key comes from {VAULT_VARIABLE}. Set {RETIRED_VARIABLE} to what it is now, {VAULT_VARIABLE} to "
+            "32 new random bytes in base64, and run `omnilake keys rotate` again; both keys open the vault meanwhile."
+        )
+    content = _read_key_file(settings.key_file)
+    if content.get("retired_vault_keys"):
+        return False
+    content["retired_vault_keys"] = [content["vault_key"]]
+    content["vault_key"] = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+    _write_key_file(settings.key_file, content)
+    return True
+
+
+def drop_retired_keys(settings: Settings) -> int:
+    """Take the retired vault keys out of `keys.yml`; how many. The caller has seen that nothing needs them."""
+    content = _read_key_file(settings.key_file) if settings.key_file.exists() else {}
+    retired = content.pop("retired_vault_keys", None) or []
+    if retired:
+        _write_key_file(settings.key_file, content)
+    return len(retired) if isinstance(retired, list) else 0
+
+
+def _retired(environment: Mapping[str, str], content: dict[str, object], path: Path) -> list[bytes]:
+    retired = content.get("retired_vault_keys") or []
+    if not isinstance(retired, list):
+        raise ConfigurationError(f"{path}: retired_vault_keys must be a list of base64 keys.")
+    given = [entry for entry in environment.get(RETIRED_VARIABLE, "").split(",") if entry.strip()]
+    return [
+        *(_decode(entry, f"{path} retired_vault_keys") for entry in retired),
+        *(_decode(entry, RETIRED_VARIABLE) for entry in given),
+    ]
 
 
 def _hmac_blocks(key: bytes) -> tuple[bytes, bytes]:
@@ -133,20 +200,18 @@ def _holds_data(settings: Settings) -> bool:
 
 
 def _create_key_file(path: Path) -> None:
+    names = ("token_key", "vault_key")
+    _write_key_file(path, {name: base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode() for name in names})
+
+
+def _write_key_file(path: Path, content: Mapping[str, object]) -> None:
+    """Whole or not at all, and for its owner alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [
-        "# Master keys of this home. Keep a copy in a safe place: without it the data can't be read, and nobody is",
-        "# recognised again. Never commit this file. Mode 0600 is enforced.",
-        *(
-            f"{name}: {base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()}"
-            for name in ("token_key", "vault_key")
-        ),
-    ]
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write("\n".join(lines) + "\n")
+        file.write(_KEY_FILE_HEAD + yaml.safe_dump(dict(content), sort_keys=False))
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)

@@ -13,6 +13,8 @@ MARTS: dict[str, tuple[str, ...]] = {
         "preferred_category",
         "customer_identities": "customer_id channel kind identity first_seen_at last_seen_at n_sources is_blocked "
         "reason",
+        "customer_consents": "customer_id purpose channel member_id is_granted at source is_live rule decides",
+        "golden_record": "customer_id attribute value is_masked is_valid source_channel source_member rule as_of",
         "customer_merges": "at kind from_customer_id into_customer_id cause evidence",
         "identity_reviews": "review_id left_customer_id right_customer_id left_channel left_member_id right_channel "
         "right_member_id score evidence state decided_by decided_at reason",

@@ -20,10 +20,11 @@ from pipelines.channels import Channels
 from pipelines.errors import ConfigurationError
 from pipelines.figure_settings import load_figure_settings
 from pipelines.settings import PACKAGED_REFERENCE, Settings
+from pipelines.survivorship import survivorship_tables
 
 TABLES = (
     "channels", "run_settings", "rfm_settings", "rfm_cutoffs", "rfm_cells", "segments", "figure_settings",
-    "attribution_weights",
+    "attribution_weights", "golden_rules", "golden_sources", "consent_rules",
 )  # fmt: skip
 """What `load_reference` writes into schema `reference`."""
 
@@ -182,6 +183,7 @@ def load_reference(
         ),
     }
     tables |= figures.tables()
+    tables |= survivorship_tables(settings, channels)
     connection.begin()
     try:
         connection.execute("CREATE SCHEMA IF NOT EXISTS reference")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipelines.activation.withdrawals import waiting_withdrawals
 from pipelines.feeds.freshness import freshness
 from pipelines.pulling import pull_states
 from pipelines.runs import runs_table
@@ -23,6 +24,12 @@ def feed_freshness(settings: Settings) -> list[dict[str, Any]]:
     """One entry a channel and feed: last_taken_at (UTC), files, rows_received, rows_quarantined, late."""
     with state(settings) as engine:
         return [vars(entry) for entry in freshness(engine)]
+
+
+def waiting_erasures(settings: Settings) -> list[dict[str, Any]]:
+    """What destinations still hold of erased persons: destination, operation, withdrawals, since (UTC), reason."""
+    with state(settings) as engine:
+        return [vars(waiting) for waiting in waiting_withdrawals(engine)]
 
 
 def last_pulls(settings: Settings) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pipelines.errors import ConfigurationError, PermanentError
-from pipelines.keys import KEY_BYTES, Keys, ensure_keys
+from pipelines.keys import KEY_BYTES, Keys, check_token_key, ensure_keys
 from pipelines.settings import Settings
 
 NONCE_BYTES = 12
@@ -70,10 +70,16 @@ class Vault:
         """Open, and create if the home has none. Raises ConfigurationError if the keys are not this home's."""
         keys = keys or ensure_keys(settings)
         settings.vault.mkdir(parents=True, exist_ok=True, mode=0o700)
-        database = sqlite3.connect(settings.vault / "vault.db", isolation_level=None, timeout=30)
-        for pragma in ("secure_delete=ON", "journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY"):
-            database.execute(f"PRAGMA {pragma}")
-        database.executescript(_SCHEMA)
+        try:
+            database = sqlite3.connect(settings.vault / "vault.db", isolation_level=None, timeout=30)
+            for pragma in ("secure_delete=ON", "journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY"):
+                database.execute(f"PRAGMA {pragma}")
+            database.executescript(_SCHEMA)
+        except sqlite3.DatabaseError as error:
+            raise ConfigurationError(
+                f"{settings.vault / 'vault.db'} can't be opened ({error}). Restore it from your backup, together with "
+                f"{settings.key_file}; if another process holds it, wait for that one."
+            ) from error
         vault = cls(database, keys)
         try:
             vault._check_keys(settings)
@@ -273,14 +279,40 @@ class Vault:
         self._database.execute("VACUUM")
         self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def rewrap(self, limit: int = _LOOKUP_ROWS) -> int:
+        """Wrap data keys of retired master keys with the present one, at most `limit` of each table; how many.
+
+        0: every one is. What they sealed stays as it is, and opens meanwhile. A transaction a call.
+        """
+        changed = 0
+        with self.transaction():
+            for table, name, prefix in (("data_keys", "person", ""), ("identities", "token", "identity:")):
+                rows = self._database.execute(
+                    f"SELECT {name}, key_id, wrapped FROM {table} WHERE key_id <> ? LIMIT ?",
+                    (self._keys.vault_key_id, limit),
+                ).fetchall()
+                new = []
+                for holder, key_id, wrapped in rows:
+                    person = f"{prefix}{holder}"
+                    key = _decrypt(AESGCM(self._keys.vault_keys[key_id]), person, wrapped)
+                    again = _encrypt(self._wrapping, person, key, os.urandom(NONCE_BYTES))
+                    new.append((self._keys.vault_key_id, again, holder))
+                update = f"UPDATE {table} SET key_id = ?, wrapped = ? WHERE {name} = ?"
+                self._database.executemany(update, new)
+                changed += len(new)
+        return changed
+
+    def keys_in_use(self) -> dict[str, int]:
+        """How many data keys each master key wraps, by its id."""
+        query = (
+            "SELECT key_id, count(*) FROM (SELECT key_id FROM data_keys UNION ALL SELECT key_id FROM identities) "
+            "GROUP BY key_id"
+        )
+        return dict(self._database.execute(query).fetchall())
+
     def _check_keys(self, settings: Settings) -> None:
         self._database.execute("INSERT OR IGNORE INTO meta VALUES ('token_check', ?)", (self._keys.token_check,))
-        (stored,) = self._database.execute("SELECT value FROM meta WHERE name = 'token_check'").fetchone()
-        if stored != self._keys.token_check:
-            raise ConfigurationError(
-                f"The token key is not the one {settings.home} was made with; every identifier would get a new token. "
-                f"Restore {settings.key_file} (or OMNILAKE_TOKEN_KEY) from your backup."
-            )
+        check_token_key(settings, self._keys)
         query = "SELECT DISTINCT key_id FROM data_keys UNION SELECT DISTINCT key_id FROM identities"
         missing = {key_id for (key_id,) in self._database.execute(query)} - self._keys.vault_keys.keys()
         if missing:

@@ -89,3 +89,8 @@
 {% macro whole_numbers(first, last) -%}
     select unnest(range({{ first }}, {{ last }} + 1)) as number
 {%- endmacro %}
+
+{# Microseconds of an instant since 1970. #}
+{% macro epoch_microseconds(instant) -%}
+    epoch_us({{ instant }})
+{%- endmacro %}

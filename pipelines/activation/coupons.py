@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-from pipelines.keys import load_keys
+from pipelines.keys import check_token_key, load_keys
 from pipelines.settings import Settings
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -16,8 +16,13 @@ _CHARACTERS = 14
 
 
 def home_secret(settings: Settings) -> bytes:
-    """The secret of this home's coupon codes, derived from its token key. Raises ConfigurationError without keys."""
-    return load_keys(settings).token("coupon", "secret of the coupon codes of this home").encode()
+    """The secret of this home's coupon codes, derived from its token key.
+
+    Raises ConfigurationError without keys, and for another home's: a person would get a second code.
+    """
+    keys = load_keys(settings)
+    check_token_key(settings, keys)
+    return keys.token("coupon", "secret of the coupon codes of this home").encode()
 
 
 def coupon_code(secret: bytes, campaign_id: str, wave: str, customer_id: str) -> str:

@@ -72,28 +72,43 @@ def check_fields(fields: tuple[str, ...], tables: frozenset[str]) -> None:
         raise ConfigurationError(f"--fields names a column twice: {', '.join(fields)}.")
 
 
-def make_query(fields: tuple[str, ...]) -> str:
+def make_query(fields: tuple[str, ...], tables: frozenset[str]) -> str:
     """SQL of the segment's customers by customer_id; parameters $segment, and $as_of where RFM is asked for.
 
-    With personal fields there is a column `members`: the memberships, last seen first, to look up in the vault.
+    With personal fields there is a column `members`: the memberships, last seen first, to look up in the vault, each
+    with `golden`, the personal attributes that the golden record takes from it (none in a snapshot without one).
     """
     asked = [name for name in fields if name in FIELDS]
     columns = ["customers.customer_id AS _customer_id", *(f"{FIELDS[name].expression} AS {name}" for name in asked)]
     joins = [join for table, join in _JOINS.items() if any(FIELDS[name].table == table for name in asked)]
     if any(name in PERSONAL for name in fields):
         columns.append("memberships.members")
+        golden = (
+            "SELECT customer_id, source_channel, source_member, list(attribute) AS attributes FROM marts.golden_record "
+            "WHERE is_masked GROUP BY customer_id, source_channel, source_member"
+            if "golden_record" in tables
+            else "SELECT NULL::VARCHAR AS customer_id, NULL::VARCHAR AS source_channel, "
+            "NULL::VARCHAR AS source_member, NULL::VARCHAR[] AS attributes WHERE false"
+        )
         joins.append(
-            """
+            f"""
             LEFT JOIN (
                 SELECT
-                    customer_id,
+                    identities.customer_id,
                     list(
-                        {'channel': channel, 'member_id': identity}
-                        ORDER BY last_seen_at DESC NULLS LAST, channel, identity
+                        {{
+                            'channel': identities.channel,
+                            'member_id': identities.identity,
+                            'golden': coalesce(golden.attributes, [])
+                        }}
+                        ORDER BY identities.last_seen_at DESC NULLS LAST, identities.channel, identities.identity
                     ) AS members
-                FROM marts.customer_identities
-                WHERE kind = 'member' AND customer_id IS NOT NULL
-                GROUP BY customer_id
+                FROM marts.customer_identities AS identities
+                LEFT JOIN ({golden}) AS golden
+                    ON identities.customer_id = golden.customer_id
+                        AND identities.channel = golden.source_channel AND identities.identity = golden.source_member
+                WHERE identities.kind = 'member' AND identities.customer_id IS NOT NULL
+                GROUP BY identities.customer_id
             ) AS memberships ON customers.customer_id = memberships.customer_id
             """
         )

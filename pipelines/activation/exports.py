@@ -122,9 +122,9 @@ def export_segment(
 ) -> ExportReceipt:
     """Write the customers of a segment, one row each by customer_id, to `out`; memory stays bounded.
 
-    fields: see export_fields. name, phone and email need a purpose and `reveal`; of several memberships the last seen
-    that has a usable value counts, and it is written in its normal form. hash_algorithm: hashes that form, as ad
-    platforms match it.
+    fields: see export_fields. name, phone and email need a purpose and `reveal`; of several memberships the one that
+    the golden record names counts, and the value is written in its normal form. hash_algorithm: hashes that form, as
+    ad platforms match it.
 
     Raises ConfigurationError for a wrong segment, field, format or folder, naming the valid values.
     """
@@ -215,7 +215,7 @@ def _batches(
     reveal: Reveal | None,
 ) -> Iterator[pa.Table]:
     """Tables of exactly `fields`; at least one, so that an empty segment has a header."""
-    query = make_query(fields)
+    query = make_query(fields, published.tables)
     parameters: dict[str, Any] = {"segment": name}
     if "$as_of" in query:
         parameters["as_of"] = published.as_of
@@ -253,7 +253,8 @@ def _complete(
             _customer_id AS customer_id,
             place,
             members[place].channel AS channel,
-            members[place].member_id AS member_id
+            members[place].member_id AS member_id,
+            members[place].golden AS golden
         FROM numbered
         """
     )
@@ -264,13 +265,15 @@ def _complete(
         values = pa.array([form(kind, value) for value in revealed[kind].to_pylist()], pa.string())
         revealed = revealed.set_column(revealed.schema.get_field_index(kind), kind, values)
     scratch.register("revealed", revealed)
+    # The golden record says where each value is; where that one can't be used, the membership last seen that can.
+    picks = ", ".join(
+        f"arg_min(revealed.{kind}, if(list_contains(memberships.golden, '{kind}'), 0, memberships.place)) "
+        f"FILTER (WHERE revealed.{kind} IS NOT NULL) AS {kind}"
+        for kind in PERSONAL
+    )
     contacts = scratch.execute(
-        """
-        SELECT
-            memberships.customer_id,
-            arg_min(revealed.name, memberships.place) FILTER (WHERE revealed.name IS NOT NULL) AS name,
-            arg_min(revealed.phone, memberships.place) FILTER (WHERE revealed.phone IS NOT NULL) AS phone,
-            arg_min(revealed.email, memberships.place) FILTER (WHERE revealed.email IS NOT NULL) AS email
+        f"""
+        SELECT memberships.customer_id, {picks}
         FROM memberships
         INNER JOIN revealed
             ON memberships.channel = revealed.channel AND memberships.member_id = revealed.member_id

@@ -18,11 +18,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from pipelines.activation.revocation import plan_revocations
 from pipelines.activation.tables import FAILED, deliveries, destination_state, payloads, withdrawals
 from pipelines.destinations.protocol import Operation
+from pipelines.destinations.registry import Configured
 
 UNKNOWN_THERE = "knows nobody of that address"
 """How dispatch says that a destination has no such customer: then nothing of ours is there."""
+
+UNSUPPORTED = "unsupported:"
+"""How a delivery begins to say that its destination can't take a coupon back."""
 
 ENDED = "the person was erased"
 _SUBJECT = "erased"
@@ -140,6 +145,60 @@ def _plan(transaction: sa.Connection, erasure_id: str, place: tuple[str, str, st
     )  # fmt: skip
 
 
+def plan_coupon_withdrawals(
+    engine: sa.Engine,
+    erasure_id: str,
+    customers: Collection[str],
+    redeemed: Collection[str],
+    destinations: Mapping[str, Configured],
+    now: datetime,
+) -> int:
+    """Plan to take back these customers' coupons that are out, or may be, and neither redeemed nor expired; how many.
+
+    redeemed: codes. A coupon that its destination can't take back has a delivery that is rejected and says so.
+    To be called before `plan_withdrawals`, which ends what is in doubt.
+    """
+    if not customers:
+        return 0
+    out = sa.select(deliveries).where(
+        deliveries.c.customer_id.in_(customers),
+        deliveries.c.operation == Operation.COUPON.value,
+        deliveries.c.state.in_(("applied", *_DOUBTFUL)),
+        sa.or_(deliveries.c.valid_to.is_(None), deliveries.c.valid_to >= now.date()),
+    )
+    with engine.begin() as transaction:
+        coupons = [
+            {**row, "reason": ENDED} for row in transaction.execute(out).mappings() if row["subject"] not in redeemed
+        ]
+    plan_revocations(engine, coupons, destinations, now.date(), now, f"erasure-{erasure_id}")
+    with engine.begin() as transaction:
+        planned = transaction.execute(
+            sa.select(deliveries, payloads.c.payload)
+            .select_from(deliveries.outerjoin(payloads, payloads.c.delivery_id == deliveries.c.delivery_id))
+            .where(deliveries.c.customer_id.in_(customers), deliveries.c.operation == Operation.REVOKE.value)
+        ).all()
+        for row in planned:
+            if row.payload is not None:
+                payload = {**json.loads(row.payload), "customer_id": row.customer_id}
+                transaction.execute(
+                    payloads.update()
+                    .where(payloads.c.delivery_id == row.delivery_id)
+                    .values(payload=json.dumps(payload))
+                )
+            transaction.execute(
+                withdrawals.insert().values(
+                    delivery_id=row.delivery_id, destination=row.destination, operation=row.operation,
+                    address=row.address, customer_id=row.customer_id, erasure_id=erasure_id, planned_at=now,
+                )
+            )  # fmt: skip
+            transaction.execute(
+                deliveries.update()
+                .where(deliveries.c.delivery_id == row.delivery_id)
+                .values(customer_id=_a_name(), subject=_SUBJECT)
+            )
+    return len(coupons)
+
+
 def retry_withdrawals(engine: sa.Engine, destinations: Collection[str]) -> int:
     """Plan withdrawals anew that these destinations refused or that were given up; how many."""
     with engine.begin() as transaction:
@@ -172,7 +231,7 @@ def finish_withdrawals(engine: sa.Engine, now: datetime, notice_days: Mapping[st
             .where((deliveries.c.state == "applied") | _is_gone())
         ).all()
         for row in confirmed:
-            days = notice_days.get(row.destination, 0)
+            days = notice_days.get(row.destination, 0) if row.settled_at else 0
             if days and now < (row.settled_at or now) + timedelta(days=days):
                 continue
             if days:
@@ -293,4 +352,6 @@ def _a_name() -> str:
 
 
 def _is_gone() -> sa.ColumnElement[bool]:
-    return (deliveries.c.state == "rejected") & sa.func.coalesce(deliveries.c.reason, "").like(f"%{UNKNOWN_THERE}")
+    """Nothing of ours is there, or it is there for good: trying again changes nothing."""
+    reason = sa.func.coalesce(deliveries.c.reason, "")
+    return (deliveries.c.state == "rejected") & (reason.like(f"%{UNKNOWN_THERE}") | reason.like(f"{UNSUPPORTED}%"))

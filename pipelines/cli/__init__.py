@@ -20,8 +20,9 @@ from pipelines.cli.data import demo, import_command, run, simulate
 from pipelines.cli.evaluate import evaluate
 from pipelines.cli.identity import identity
 from pipelines.cli.identity_reviews import REVIEW_COMMANDS
+from pipelines.cli.keys import keys
 from pipelines.cli.operate import bench, dagster, dashboard, doctor, push, serve, status
-from pipelines.cli.persons import forget
+from pipelines.cli.persons import access, forget
 from pipelines.cli.read import explain, quarantine, query, reconcile, segments
 from pipelines.cli.users import users
 from pipelines.errors import OmnilakeError
@@ -36,7 +37,7 @@ def cli() -> None:
 
 for command in (
     demo, simulate, import_command, run, query, segments, push, explain, quarantine, reconcile, status, doctor,
-    dashboard, serve, dagster, bench, evaluate, audit, users, identity, forget,
+    dashboard, serve, dagster, bench, evaluate, audit, users, identity, forget, access, keys,
 ):  # fmt: skip
     cli.add_command(command)
 for command in REVIEW_COMMANDS:

@@ -39,13 +39,14 @@ def push(destination: str | None, dry_run: bool, plan: Path | None, allow_delete
 @click.command(cls=HomeCommand)
 @click.option("--json", "as_json", is_flag=True)
 def status(as_json: bool) -> None:
-    """Show the last runs, how fresh each channel's feeds are, and how the last pulls went."""
-    from pipelines.status import feed_freshness, last_pulls, last_runs
+    """Show the last runs, how fresh each channel's feeds are, how the last pulls went, what is not taken back yet."""
+    from pipelines.status import feed_freshness, last_pulls, last_runs, waiting_erasures
 
     settings = chosen_settings()
     runs, feeds, pulls = last_runs(settings), feed_freshness(settings), last_pulls(settings)
+    erasures = waiting_erasures(settings)
     if as_json:
-        kinds = {"run": runs, "feed": feeds, "pull": pulls}
+        kinds = {"run": runs, "feed": feeds, "pull": pulls, "erasure": erasures}
         click.echo(json.dumps(plain([{"kind": kind, **row} for kind, rows in kinds.items() for row in rows])))
         return
     print_dicts(runs, ("started_at", "job", "as_of", "status", "rows_received", "rows_quarantined", "error"), False)
@@ -56,6 +57,9 @@ def status(as_json: bool) -> None:
         print_dicts(
             pulls, ("channel", "feed", "pulled_at", "rows_received", "rows_landed", "failing_since", "error"), False
         )
+    if erasures:
+        click.echo("Destinations still hold something of erased persons; every push tries again:")
+        print_dicts(erasures, ("destination", "operation", "withdrawals", "since", "reason"), False)
 
 
 @click.command(cls=HomeCommand)

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import sqlalchemy as sa
 
 from pipelines.activation.exports import export_log
 from pipelines.activation.log import activation_log
-from pipelines.activation.withdrawals import forget_deliveries, plan_withdrawals
+from pipelines.activation.withdrawals import forget_deliveries, plan_coupon_withdrawals, plan_withdrawals
 from pipelines.destinations.protocol import KeepsRecords
 from pipelines.destinations.registry import load_destinations
 from pipelines.erasure.landing_note import write_note
@@ -32,7 +33,7 @@ from pipelines.feeds.parts import recover
 from pipelines.keys import ensure_keys
 from pipelines.settings import Settings
 from pipelines.vault import Vault, member_person
-from pipelines.warehouse import connect
+from pipelines.warehouse import NothingPublishedError, connect, open_snapshot
 
 Progress = Callable[[str], None]
 
@@ -67,8 +68,12 @@ def carry_out(settings: Settings, engine: sa.Engine, progress: Progress) -> Eras
         done.erasures = len(orders)
         now = datetime.now(UTC).replace(tzinfo=None)
         progress("forget: what destinations hold")
-        done.withdrawals = plan_withdrawals(engine, orders[-1].erasure_id, traces.customers, now)
-        for configured in load_destinations(settings).values():
+        destinations, erasure_id = load_destinations(settings), orders[-1].erasure_id
+        done.withdrawals = plan_coupon_withdrawals(
+            engine, erasure_id, traces.customers, _redeemed(settings), destinations, now
+        )
+        done.withdrawals += plan_withdrawals(engine, erasure_id, traces.customers, now)
+        for configured in destinations.values():
             if isinstance(configured.destination, KeepsRecords):
                 configured.destination.blank(traces.customers)
         progress("forget: exports, plans and logs")
@@ -96,6 +101,18 @@ def carry_out(settings: Settings, engine: sa.Engine, progress: Progress) -> Eras
         for order in orders:
             vault.end_erasure(order.erasure_id)
     return done
+
+
+def _redeemed(settings: Settings) -> set[str]:
+    """Codes of ours that were redeemed; none is known where nothing was published."""
+    try:
+        with open_snapshot(settings) as connection:
+            rows = connection.execute(
+                "SELECT coupon_code FROM marts.campaign_coupons WHERE is_redeemed AND issued_by = 'omnilake'"
+            ).fetchall()
+    except (NothingPublishedError, duckdb.CatalogException):
+        return set()
+    return {str(code) for (code,) in rows}
 
 
 def _exports(engine: sa.Engine) -> Sequence[Path]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from pipelines import audit
 from pipelines.activation.push import one_push
 from pipelines.activation.sending import deliver_these, end_withdrawals
 from pipelines.activation.withdrawals import retry_withdrawals, unsent_withdrawals, waiting_withdrawals
@@ -61,6 +62,9 @@ def forget(
             if subject:
                 if not confirm(subject.words()):
                     return None
+                for customer in subject.order.customers:
+                    about = audit.subject(settings, "customer", customer)
+                    audit.record(settings, "cli", "person.forget", about, {"by": kind}, engine=engine)
                 erasure_order.give(vault, subject.order)
         if subject:
             done = carry_out(settings, engine, progress)

@@ -170,8 +170,9 @@ def _shown_by(settings: Settings, feed: Feed) -> list[str]:
     selects = [
         f"SELECT {literal(feed.name)} AS feed, channel, member_id, {literal(column.kind)} AS kind, token, "
         f"{column.key('token')} AS key FROM (SELECT channel, {member_id} AS member_id, "
-        f"{f'unnest({column.name})' if column.is_list else column.name} AS token FROM {source}) "
-        "WHERE token IS NOT NULL"
+        f"{f'unnest({column.name})' if column.is_list else column.name} AS token, "
+        f"{column.issue or 'NULL'} AS issue FROM {source}) "
+        "WHERE token IS NOT NULL AND issue IS DISTINCT FROM 'placeholder'"
         for column in token_columns(feed)
     ]
     if "member_id" in feed.names:
@@ -275,9 +276,10 @@ def _gathered(connection: duckdb.DuckDBPyConnection, vault: Vault, named: _Named
             (shown.feed = 'members' AND shown.member_id IS NOT NULL)
             OR (shown.kind = 'device' AND shown.member_id IS NOT NULL)
             OR (
-                shown.feed = 'orders' AND shown.member_id IS NULL AND shown.token IN (
-                    SELECT identity FROM identities WHERE is_blocked AND kind <> 'member'
-                )
+                -- A hub; but a clerk's own phone is the clerk's, wherever it was typed.
+                shown.feed = 'orders' AND shown.member_id IS NULL
+                AND shown.token IN (SELECT identity FROM identities WHERE is_blocked AND kind <> 'member')
+                AND shown.key NOT IN (SELECT staffed.key FROM shown AS staffed WHERE staffed.feed = 'staff')
             )
         """
     )

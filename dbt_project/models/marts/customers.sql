@@ -8,6 +8,14 @@ members as (
     select * from {{ ref('stg_members') }}
 ),
 
+golden_record as (
+    select * from {{ ref('golden_record') }}
+),
+
+consents as (
+    select * from {{ ref('customer_consents') }}
+),
+
 staff as (
     select * from {{ ref('stg_staff') }}
 ),
@@ -116,21 +124,32 @@ staff_customers as (
         or memberships.name_token = staff.name_token
 ),
 
-membership_facts as (
+golden_values as (
     select
         customer_id,
-        {{ last_value_by(
-            'home_store_id', ['updated_at', 'member_key'], condition='home_store_id is not null and not is_deleted'
-        ) }} as home_store_id,
-        {{ last_value_by(
-            'level', ['updated_at', 'member_key'], condition='level is not null and not is_deleted'
-        ) }} as level,
-        case
-            when count(case when not is_deleted then 1 end) = 0 then false
-            when count(case when not is_deleted and not consent_marketing then 1 end) > 0 then false
-            when count(case when not is_deleted and consent_marketing then 1 end) > 0 then true
-        end as consent_marketing
+        max(case when attribute = 'home_store_id' then value end) as home_store_id,
+        max(case when attribute = 'level' then value end) as level
+    from golden_record
+    where attribute in ('home_store_id', 'level')
+    group by customer_id
+),
+
+live_members as (
+    select
+        customer_id,
+        count(case when not is_deleted then 1 end) as n_live
     from memberships
+    group by customer_id
+),
+
+marketing_consents as (
+    select
+        customer_id,
+        bool_and(is_granted) as consent_marketing
+    from consents
+    where
+        purpose = 'marketing'
+        and decides
     group by customer_id
 ),
 
@@ -235,10 +254,13 @@ customers as (
         seen_customers.last_seen_at,
         cast(seen_customers.n_members as bigint) as n_members,
         cast(coalesce(channel_counts.n_channels, 0) as bigint) as n_channels,
-        membership_facts.home_store_id,
-        membership_facts.level,
+        golden_values.home_store_id,
+        golden_values.level,
         staff_customers.customer_id is not null as is_staff,
-        membership_facts.consent_marketing,
+        case
+            when live_members.n_live = 0 then false
+            else marketing_consents.consent_marketing
+        end as consent_marketing,
         order_facts.first_order_at,
         order_facts.last_order_at,
         order_facts.first_channel,
@@ -247,7 +269,9 @@ customers as (
         preferred_categories.preferred_category
     from seen_customers
     left join channel_counts on seen_customers.customer_id = channel_counts.customer_id
-    left join membership_facts on seen_customers.customer_id = membership_facts.customer_id
+    left join golden_values on seen_customers.customer_id = golden_values.customer_id
+    left join live_members on seen_customers.customer_id = live_members.customer_id
+    left join marketing_consents on seen_customers.customer_id = marketing_consents.customer_id
     left join staff_customers on seen_customers.customer_id = staff_customers.customer_id
     left join order_facts on seen_customers.customer_id = order_facts.customer_id
     left join preferred_channels on seen_customers.customer_id = preferred_channels.customer_id

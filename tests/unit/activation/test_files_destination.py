@@ -50,7 +50,10 @@ def test_a_full_disk_is_waited_out(world, monkeypatch):
         ({"kind": "carrier_pigeon"}, "kind 'carrier_pigeon'; choose one of: files, "),
         ({"kind": "files", "operations": ["letters"]}, "give a list of: tags, recommendations, coupon"),
         ({"kind": "files", "tags": "segment"}, "give a list of tag names"),
-        ({"kind": "files", "folder": "x"}, "does not know the setting.* folder; it knows columns, contact, directory, format"),
+        (
+            {"kind": "files", "folder": "x"},
+            "does not know the setting.* folder; it knows columns, contact, directory, format",
+        ),
         ({"kind": "files", "format": "xls"}, "format 'xls'; choose one of: csv, parquet"),
         ({"kind": "files", "contact": "fax"}, "contact 'fax'; choose one of: phone, email"),
         (
