@@ -31,7 +31,10 @@ TABLES = (
 SCORES = (1, 2, 3, 4, 5)
 METHODS = ("fixed", "quantiles")
 LIFECYCLE_STAGES = ("new", "active", "at_risk", "dormant", "lost")
+LIFECYCLE_METHODS = ("fixed", "rhythm")
 _LIFECYCLE_DAYS = ("new_days", "active_days", "at_risk_days", "dormant_days")
+_LIFECYCLE_GAPS = {"active_gaps": Decimal(2), "at_risk_gaps": Decimal(3), "dormant_gaps": Decimal(6)}
+_LEAST_REPEATERS = 30
 
 Cell = tuple[int, int, int]
 
@@ -54,6 +57,8 @@ class SegmentRules:
 
     Cutoffs stand for the scores 2 to 5 in that order: at most so many days since the last qualified order, at least
     so many qualified orders, at least so much net sales after returns in the reporting currency.
+    lifecycle_gaps: multiples of a customer's own gap after which active, at risk and dormant end, by method `rhythm`;
+    below least_repeaters customers who came again lifecycle_days count instead, as by method `fixed`.
     """
 
     path: Path
@@ -61,7 +66,10 @@ class SegmentRules:
     recency_days: tuple[int, ...]
     frequency: tuple[int, ...]
     monetary: tuple[Decimal, ...]
+    lifecycle_method: str
     lifecycle_days: tuple[int, ...]
+    lifecycle_gaps: tuple[Decimal, ...]
+    least_repeaters: int
     keep_daily_days: int
     segments: tuple[Segment, ...]
 
@@ -95,6 +103,15 @@ def load_segment_rules(settings: Settings) -> SegmentRules:
     lifecycle_days = tuple(_days(path, f"lifecycle.{name}", lifecycle.get(name)) for name in _LIFECYCLE_DAYS)
     if any(shorter >= longer for shorter, longer in pairwise(lifecycle_days)):
         raise ConfigurationError(f"{path}: lifecycle days must grow: {' < '.join(_LIFECYCLE_DAYS)}.")
+    # A file from before there was a choice speaks of days alone.
+    lifecycle_method = lifecycle.get("method", "fixed")
+    if lifecycle_method not in LIFECYCLE_METHODS:
+        raise ConfigurationError(
+            f"{path}: lifecycle.method is {lifecycle_method!r}; choose one of {', '.join(LIFECYCLE_METHODS)}."
+        )
+    lifecycle_gaps = tuple(_gaps(path, name, lifecycle.get(name, usual)) for name, usual in _LIFECYCLE_GAPS.items())
+    if any(shorter >= longer for shorter, longer in pairwise(lifecycle_gaps)):
+        raise ConfigurationError(f"{path}: lifecycle gaps must grow: {' < '.join(_LIFECYCLE_GAPS)}.")
     snapshots = _mapping(path, "snapshots", top.get("snapshots", {}))
     rules = SegmentRules(
         path=path,
@@ -104,11 +121,14 @@ def load_segment_rules(settings: Settings) -> SegmentRules:
         recency_days=tuple(reversed(recency_days)),
         frequency=frequency,
         monetary=monetary,
+        lifecycle_method=lifecycle_method,
         lifecycle_days=lifecycle_days,
+        lifecycle_gaps=lifecycle_gaps,
+        least_repeaters=_days(path, "lifecycle.least_repeaters", lifecycle.get("least_repeaters", _LEAST_REPEATERS)),
         keep_daily_days=_days(path, "snapshots.keep_daily_days", snapshots.get("keep_daily_days", 62)),
         segments=(),
     )
-    segments = (*_segments(path, top.get("segments"), rules), *_lifecycle_stages(path, lifecycle))
+    segments = (*_segments(path, top.get("segments"), rules), *_lifecycle_stages(path, lifecycle, rules))
     names = [segment.name for segment in segments]
     for name in names:
         if names.count(name) > 1:
@@ -154,8 +174,18 @@ def load_reference(
         ),
         "rfm_settings": (
             "method VARCHAR, new_days INTEGER, active_days INTEGER, at_risk_days INTEGER, dormant_days INTEGER, "
-            "keep_daily_days INTEGER",
-            [(rules.method, *rules.lifecycle_days, rules.keep_daily_days)],
+            "keep_daily_days INTEGER, lifecycle_method VARCHAR, active_gaps DECIMAL(6, 2), at_risk_gaps DECIMAL(6, 2), "
+            "dormant_gaps DECIMAL(6, 2), least_repeaters INTEGER",
+            [
+                (
+                    rules.method,
+                    *rules.lifecycle_days,
+                    rules.keep_daily_days,
+                    rules.lifecycle_method,
+                    *rules.lifecycle_gaps,
+                    rules.least_repeaters,
+                )
+            ],
         ),
         "rfm_cutoffs": (
             "score INTEGER, recency_days INTEGER, frequency INTEGER, monetary DECIMAL(18,2)",
@@ -224,6 +254,16 @@ def _days(path: Path, where: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 36_500:
         raise ConfigurationError(f"{path}: {where} is {value!r}; give a whole number of days, 0 to 36500.")
     return value
+
+
+def _gaps(path: Path, name: str, value: Any) -> Decimal:
+    try:
+        gaps = Decimal(str(value))
+    except InvalidOperation:
+        gaps = Decimal(0)
+    if not gaps.is_finite() or not 0 < gaps <= 1000 or isinstance(value, bool):
+        raise ConfigurationError(f"{path}: lifecycle.{name} is {value!r}; give a number above 0, at most 1000.")
+    return gaps
 
 
 def _cutoffs(path: Path, rfm: dict[str, Any], name: str, *, whole: bool) -> tuple[Decimal, ...]:
@@ -363,7 +403,7 @@ def _range_text(measure: str, low: int, high: int, rules: SegmentRules, language
     return between.format(cutoffs[low - 2], above - 1 if measure == "f" else above)
 
 
-def _lifecycle_stages(path: Path, lifecycle: dict[str, Any]) -> list[Segment]:
+def _lifecycle_stages(path: Path, lifecycle: dict[str, Any], rules: SegmentRules) -> list[Segment]:
     names = _mapping(path, "lifecycle.names", lifecycle.get("names"))
     new, active, at_risk, dormant = (lifecycle[name] for name in _LIFECYCLE_DAYS)
     definitions = {
@@ -373,6 +413,23 @@ def _lifecycle_stages(path: Path, lifecycle: dict[str, Any]) -> list[Segment]:
         "dormant": (f"距上次购买 {at_risk + 1} 至 {dormant} 天", f"last order {at_risk + 1} to {dormant} days ago"),
         "lost": (f"距上次购买超过 {dormant} 天", f"last order over {dormant} days ago"),
     }
+    if rules.lifecycle_method == "rhythm":
+        first, second, third = (f"{gaps.normalize():f}" for gaps in rules.lifecycle_gaps)
+        definitions |= {
+            "active": (
+                f"首次购买更早，距上次购买不超过本人惯常间隔的 {first} 倍",
+                f"older, last order within {first} of the own usual gaps",
+            ),
+            "at_risk": (
+                f"距上次购买为本人惯常间隔的 {first} 至 {second} 倍",
+                f"last order {first} to {second} own usual gaps ago",
+            ),
+            "dormant": (
+                f"距上次购买为本人惯常间隔的 {second} 至 {third} 倍",
+                f"last order {second} to {third} own usual gaps ago",
+            ),
+            "lost": (f"距上次购买超过本人惯常间隔的 {third} 倍", f"last order over {third} own usual gaps ago"),
+        }
     stages = []
     for stage in LIFECYCLE_STAGES:
         where = f"lifecycle.names.{stage}"

@@ -10,3 +10,8 @@
 {% macro score_by_share(n_worse, n_all) -%}
     (1 + (5 * ({{ n_worse }})) // {{ n_all }})
 {%- endmacro %}
+
+{# Days from the last order until a lifecycle stage ends: multiples of the own usual gap, or fixed without a rhythm. #}
+{% macro stage_days(stage) -%}
+    coalesce(stages.{{ stage }}_gaps * customers_with_gaps.usual_gap_days, stages.{{ stage }}_days)
+{%- endmacro %}

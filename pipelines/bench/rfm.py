@@ -36,10 +36,19 @@ BARE = """
             date '2026-06-30' - max(business_date) as recency_days,
             date '2026-06-30' - min(business_date) as days_since_first_order,
             count(*) as frequency,
+            count(distinct business_date) - 1 as gaps,
+            max(business_date) - min(business_date) as days_of_gaps,
             sum(net_amount - refunded_amount) as monetary
         from marts.orders
         where is_qualified and customer_id is not null
         group by customer_id
+    ),
+    usual as (
+        select
+            avg(days_of_gaps / gaps) as gap,
+            sum((days_of_gaps / gaps) ** 2) / sum(1 + 1.0 / gaps) as square
+        from customers
+        where gaps > 0
     ),
     scores as (
         select
@@ -59,14 +68,19 @@ BARE = """
         m_score,
         segment,
         case
+            when square > gap * gap
+                then (square / (square - gap * gap) * gap + days_of_gaps) / (square / (square - gap * gap) + gaps)
+            else gap
+        end as own_gap,
+        case
             when days_since_first_order <= new_days then 'new'
-            when recency_days <= active_days then 'active'
-            when recency_days <= at_risk_days then 'at_risk'
-            when recency_days <= dormant_days then 'dormant'
+            when recency_days <= active_gaps * own_gap then 'active'
+            when recency_days <= at_risk_gaps * own_gap then 'at_risk'
+            when recency_days <= dormant_gaps * own_gap then 'dormant'
             else 'lost'
         end as lifecycle
     from scores
-    join reference.rfm_cells using (r_score, f_score, m_score), reference.rfm_settings
+    join reference.rfm_cells using (r_score, f_score, m_score), reference.rfm_settings, usual
 """
 
 

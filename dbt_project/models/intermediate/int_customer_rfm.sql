@@ -26,6 +26,7 @@ order_facts as (
         min(business_date) as first_order_on,
         max(business_date) as last_order_on,
         count(*) as frequency,
+        count(distinct business_date) as order_days,
         cast(sum(net_amount - refunded_amount) as decimal(18, 2)) as monetary
     from orders
     where
@@ -40,10 +41,47 @@ customer_values as (
         run_settings.as_of as snapshot_date,
         order_facts.frequency,
         order_facts.monetary,
+        order_facts.order_days - 1 as gaps,
+        {{ days_between('order_facts.first_order_on', 'order_facts.last_order_on') }} as days_of_gaps,
         {{ days_between('order_facts.last_order_on', 'run_settings.as_of') }} as recency_days,
         {{ days_between('order_facts.first_order_on', 'run_settings.as_of') }} as days_since_first_order
     from order_facts
     cross join run_settings
+),
+
+-- Customers differ in the gap they keep (mean and mean square), and each gap varies about it by as much as itself.
+usual_gaps as (
+    select
+        count(*) as n_customers,
+        avg(days_of_gaps / gaps) as mean_gap,
+        sum((days_of_gaps / gaps) * (days_of_gaps / gaps)) / sum(1 + 1.0 / gaps) as mean_square_gap
+    from customer_values
+    where gaps > 0
+),
+
+-- Credibility: what is usual counts as much as so many gaps of a customer's own; without a rhythm to learn, no row.
+rhythms as (
+    select
+        usual_gaps.mean_gap,
+        case
+            when usual_gaps.mean_square_gap > usual_gaps.mean_gap * usual_gaps.mean_gap
+                then 1 / (1 - usual_gaps.mean_gap * usual_gaps.mean_gap / usual_gaps.mean_square_gap)
+        end as gaps_of_evidence
+    from usual_gaps
+    cross join rfm_settings
+    where
+        rfm_settings.lifecycle_method = 'rhythm'
+        and usual_gaps.n_customers >= rfm_settings.least_repeaters
+),
+
+-- How long each stage lasts from the last order, by what is known of everybody: days, or multiples of the own gap.
+stages as (
+    select
+        rfm_settings.*,
+        rhythms.mean_gap,
+        rhythms.gaps_of_evidence
+    from rfm_settings
+    left join rhythms on true
 ),
 
 fixed_cutoffs as (
@@ -181,31 +219,43 @@ scored_customers as (
     cross join cutoffs
 ),
 
+customers_with_gaps as (
+    select
+        scored_customers.*,
+        case
+            when stages.gaps_of_evidence is null then stages.mean_gap
+            else (stages.gaps_of_evidence * stages.mean_gap + scored_customers.days_of_gaps)
+                / (stages.gaps_of_evidence + scored_customers.gaps)
+        end as usual_gap_days
+    from scored_customers
+    cross join stages
+),
+
 customer_rfm as (
     select
-        scored_customers.customer_id,
-        scored_customers.snapshot_date,
-        cast(scored_customers.recency_days as bigint) as recency_days,
-        cast(scored_customers.frequency as bigint) as frequency,
-        scored_customers.monetary,
-        cast(scored_customers.r_score as integer) as r_score,
-        cast(scored_customers.f_score as integer) as f_score,
-        cast(scored_customers.m_score as integer) as m_score,
+        customers_with_gaps.customer_id,
+        customers_with_gaps.snapshot_date,
+        cast(customers_with_gaps.recency_days as bigint) as recency_days,
+        cast(customers_with_gaps.frequency as bigint) as frequency,
+        customers_with_gaps.monetary,
+        cast(customers_with_gaps.r_score as integer) as r_score,
+        cast(customers_with_gaps.f_score as integer) as f_score,
+        cast(customers_with_gaps.m_score as integer) as m_score,
         rfm_cells.segment,
         case
-            when scored_customers.days_since_first_order <= rfm_settings.new_days then 'new'
-            when scored_customers.recency_days <= rfm_settings.active_days then 'active'
-            when scored_customers.recency_days <= rfm_settings.at_risk_days then 'at_risk'
-            when scored_customers.recency_days <= rfm_settings.dormant_days then 'dormant'
+            when customers_with_gaps.days_since_first_order <= stages.new_days then 'new'
+            when customers_with_gaps.recency_days <= {{ stage_days('active') }} then 'active'
+            when customers_with_gaps.recency_days <= {{ stage_days('at_risk') }} then 'at_risk'
+            when customers_with_gaps.recency_days <= {{ stage_days('dormant') }} then 'dormant'
             else 'lost'
         end as lifecycle
-    from scored_customers
-    cross join rfm_settings
+    from customers_with_gaps
+    cross join stages
     inner join rfm_cells
         on
-            scored_customers.r_score = rfm_cells.r_score
-            and scored_customers.f_score = rfm_cells.f_score
-            and scored_customers.m_score = rfm_cells.m_score
+            customers_with_gaps.r_score = rfm_cells.r_score
+            and customers_with_gaps.f_score = rfm_cells.f_score
+            and customers_with_gaps.m_score = rfm_cells.m_score
 )
 
 select * from customer_rfm

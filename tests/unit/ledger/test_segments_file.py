@@ -50,6 +50,10 @@ def test_the_packaged_rules_give_every_cell_one_segment(settings: Settings) -> N
         (lambda r: r.pop("rfm"), "rfm must be a mapping"),
         (lambda r: r["lifecycle"].update(active_days=90), "lifecycle days must grow"),
         (lambda r: r["lifecycle"].update(new_days="soon"), "lifecycle.new_days is 'soon'"),
+        (lambda r: r["lifecycle"].update(method="moon"), "choose one of fixed, rhythm"),
+        (lambda r: r["lifecycle"].update(active_gaps="often"), "lifecycle.active_gaps is 'often'"),
+        (lambda r: r["lifecycle"].update(at_risk_gaps=7), "lifecycle gaps must grow"),
+        (lambda r: r["lifecycle"].update(least_repeaters=-1), "lifecycle.least_repeaters is -1"),
         (lambda r: r["lifecycle"]["names"].pop("lost"), "lifecycle.names.lost"),
         (lambda r: r["snapshots"].update(keep_daily_days=-1), "snapshots.keep_daily_days"),
     ],
@@ -76,6 +80,19 @@ def test_definitions_say_in_words_what_the_cutoffs_mean(settings: Settings) -> N
     assert definitions["champions"].definition_en == "last order within 30 days, at least 5 orders, net 1200 or more"
     assert definitions["cooling_occasionals"].definition_zh == "距上次购买 31 至 60 天，订单不足 3 笔"
     assert "2 orders, net below 1200" in definitions["promising"].definition_en
+    assert definitions["dormant"].definition_en == "last order 3 to 6 own usual gaps ago"
+    assert definitions["dormant"].definition_zh == "距上次购买为本人惯常间隔的 3 至 6 倍"
+
+
+def test_a_file_that_speaks_of_days_alone_goes_by_days(settings: Settings) -> None:
+    def leave_days_alone(rules: dict[str, Any]) -> None:
+        for name in ("method", "active_gaps", "at_risk_gaps", "dormant_gaps", "least_repeaters"):
+            rules["lifecycle"].pop(name)
+
+    write_rules(settings, leave_days_alone)
+    rules = load_segment_rules(settings)
+    assert rules.lifecycle_method == "fixed"
+    definitions = {segment.name: segment for segment in rules.segments}
     assert definitions["dormant"].definition_en == "last order 91 to 180 days ago"
 
 
