@@ -28,7 +28,7 @@ from tests.unit.ledger.samples import a_line, a_product, a_refund, an_order, ret
 pytestmark = pytest.mark.xdist_group("dbt")
 
 CHANNELS = the_channels(a_channel("pos"), a_channel("web", timezone="Europe/Berlin", currency="EUR", online=True))
-NOT_BY_DBT = {"recommendations", "activation_log"}
+NOT_BY_DBT = {"recommendations", "activation_log", "stock_health"}
 
 ORDERS = [
     an_order("jan", a_line(unit_price="50"), paid_at="2026-01-10 04:00:00"),
