@@ -89,3 +89,8 @@
 {% macro whole_numbers(first, last) -%}
     select unnest(range({{ first }}, {{ last }} + 1)) as number
 {%- endmacro %}
+
+{# A date some whole days later. #}
+{% macro add_days(day, days) -%}
+    cast({{ day }} + cast({{ days }} as integer) as date)
+{%- endmacro %}
