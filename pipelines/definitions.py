@@ -13,7 +13,7 @@ from pipelines.assets.checks import CHECKS
 from pipelines.assets.connectors import pulled
 from pipelines.assets.ingest import ingest
 from pipelines.assets.jobs import build_automation, build_jobs
-from pipelines.assets.marts import build_dbt_assets, customer_scores, recommendations
+from pipelines.assets.marts import build_dbt_assets, customer_scores, recommendations, stock_health
 from pipelines.assets.platform import Platform, RunOptions
 from pipelines.assets.publishing import build_publishing_assets
 from pipelines.assets.warehouse import prepare, resolve_identity
@@ -29,7 +29,8 @@ def build_defs(settings: Settings, platform: Platform | None = None, **resources
     """
     platform = platform or Platform(settings)
     dbt = build_dbt_assets(ensure_manifest(settings), settings.dbt_target)
-    marts = [*sorted(key for key in dbt.keys if key.path[0] == "marts"), recommendations.key, customer_scores.key]
+    written = [recommendations.key, customer_scores.key, stock_health.key]
+    marts = [*sorted(key for key in dbt.keys if key.path[0] == "marts"), *written]
     schedules, sensors = build_automation(platform.channels.timezone)
     given: Mapping[str, Any] = {
         "platform": platform,
@@ -47,6 +48,7 @@ def build_defs(settings: Settings, platform: Platform | None = None, **resources
             dbt,
             recommendations,
             customer_scores,
+            stock_health,
             *build_publishing_assets(marts),
         ],
         asset_checks=CHECKS,

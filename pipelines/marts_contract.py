@@ -34,6 +34,11 @@ MARTS: dict[str, tuple[str, ...]] = {
         "customer_scores": "customer_id p_alive expected_orders_90d expected_orders_90d_low expected_orders_90d_high "
         "clv_12m clv_12m_low clv_12m_high churn_probability churn_horizon_days next_order_due next_order_earliest "
         "next_order_latest model_version churn_model_version as_of",
+        "campaign_results": "campaign_id treated held_out conversion_treated conversion_control uplift ci_low ci_high "
+        "incremental_margin cost roi srm_p_value verdict coupons_issued liability_used",
+        "stock_health": "store_id sku on_hand cover_days stockout transfer_from_store_id demand_next_14d "
+        "reorder_quantity demand_next_14d_low demand_next_14d_high available daily_units own_need surplus "
+        "transfer_quantity given_quantity available_elsewhere as_of",
         "model_versions": "model version as_of window_start window_end rows seed status reason protocol notes "
         "parameters card registered_at",
         "model_metrics": "model version metric predictor value",

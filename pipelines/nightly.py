@@ -65,6 +65,7 @@ def run_nightly(
         from pipelines.assets.platform import Platform
         from pipelines.connectors.registry import load_connectors
         from pipelines.destinations.registry import load_destinations
+        from pipelines.stock_health.rules import load_stock_rules
 
         platform = Platform(settings, progress)
         channels = platform.channels  # a wrong channels.yml stops here, before Dagster starts
@@ -72,6 +73,7 @@ def run_nightly(
         load_connectors(settings, channels)  # so does a wrong setting or a missing secret of a connector
         if activate:  # and what would else be found at the end of the night
             load_campaigns(settings, set(load_destinations(settings)))
+        load_stock_rules(settings)
         had_key_file = settings.key_file.exists()
         ensure_keys(settings)
         if settings.key_file.exists() and not had_key_file:

@@ -6,6 +6,7 @@ from datetime import date
 
 import sqlalchemy as sa
 
+from pipelines.activation.experiments import load_experiments
 from pipelines.activation.issued import load_issued_coupons
 from pipelines.channels import Channels
 from pipelines.feeds.ops import load_ops
@@ -24,3 +25,4 @@ def prepare_warehouse(settings: Settings, channels: Channels, engine: sa.Engine,
         load_ops(connection, settings, engine)
         load_runs(connection, engine)
         load_issued_coupons(connection, engine)
+        load_experiments(connection, settings, engine)

@@ -94,3 +94,8 @@
 {% macro epoch_microseconds(instant) -%}
     epoch_us({{ instant }})
 {%- endmacro %}
+
+{# A date some whole days later. #}
+{% macro add_days(day, days) -%}
+    cast({{ day }} + cast({{ days }} as integer) as date)
+{%- endmacro %}

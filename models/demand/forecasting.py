@@ -38,7 +38,11 @@ class Forecast:
 
 @dataclass(frozen=True)
 class DemandModel:
-    """What was learned from a sample. `judged` trees did not see the replayed periods; `boosted` saw all."""
+    """What was learned from a sample. `judged` trees did not see the replayed periods; `boosted` saw all.
+
+    gains: by kind, what was chosen and how it did in the replay. simple_only: keep to the simple rules, whatever won
+    the replay, as when a rehearsal on newer data showed no gain.
+    """
 
     settings: DemandSettings
     judged: Boosted | None
@@ -46,13 +50,14 @@ class DemandModel:
     kinds: Scores
     spread: Spread
     gains: tuple[dict[str, Any], ...]
+    simple_only: bool = False
 
     def forecast(self, panel: Panel) -> Forecast:
         """Units of the `horizon` periods after the panel, for series of the sample and others alike."""
         settings = self.settings
         replayed = replay(panel, settings, self.judged)
         kind = kind_of(panel.units)
-        method = choose(score(replayed), self.kinds, kind, replayed.level, settings)
+        method = choose(score(replayed), self.kinds, kind, replayed.level, settings, simple_only=self.simple_only)
         chosen = _chosen(replayed, method)
         errors = replayed.actual - chosen
         ahead = all_forecasts(panel, settings.horizon, self.boosted)

@@ -125,7 +125,9 @@ def score(replayed: Replay) -> Scores:
     return Scores(absolute, total, np.where(known, replayed.actual, 0.0).sum(axis=(1, 2)), periods)
 
 
-def choose(own: Scores, kinds: Scores, kind: Integers, level: Floats, settings: DemandSettings) -> Integers:
+def choose(
+    own: Scores, kinds: Scores, kind: Integers, level: Floats, settings: DemandSettings, *, simple_only: bool = False
+) -> Integers:
     """Index into METHODS of each series' method.
 
     own: of the series; kinds: of their kinds (rows KINDS), which the own errors are mixed with by how many there are.
@@ -148,6 +150,6 @@ def choose(own: Scores, kinds: Scores, kind: Integers, level: Floats, settings: 
     rows = np.arange(len(kind))
     judged = np.maximum(kinds.periods[kind] / settings.horizon, 1)
     needed = 1 - settings.margin - DOUBT / np.sqrt(judged)
-    is_better = mixed[rows, other] < needed * mixed[rows, simple]
+    is_better = (mixed[rows, other] < needed * mixed[rows, simple]) & (not simple_only)
     was_judged = kinds.periods[kind] >= SHORTEST
     return np.where(was_judged & is_better, other, np.where(was_judged, simple, 0)).astype(np.int64)

@@ -112,6 +112,7 @@ class Campaign(_Strict):
     budget: Budget
     priority: Literal["monetary", "random"] = "monetary"
     destinations: tuple[str, ...] | None = Field(default=None, min_length=1)
+    send_cost: Money | None = None
     wave: Name | None = None
     wave_days: int | None = Field(default=None, ge=1)
     starts_on: date | None = None

@@ -12,6 +12,7 @@ from pipelines.assets.platform import WAREHOUSE_POOL, Platform, RunOptions
 from pipelines.customer_scores import score_customers
 from pipelines.dbt import dbt_environment
 from pipelines.recommendations import write_recommendations
+from pipelines.stock_health import write_stock_health
 from pipelines.warehouse import open_warehouse
 
 
@@ -86,3 +87,22 @@ def customer_scores(
             as_of = platform.as_of(options.as_of)
             report = score_customers(connection, platform.engine, as_of, platform.progress)
     return dg.MaterializeResult(metadata={"dagster/row_count": report.customers, "versions": list(report.words)})
+
+
+@dg.asset(
+    key=["marts", "stock_health"],
+    group_name="models",
+    deps=[["marts", name] for name in ("order_events", "orders", "products", "run_settings", "stock", "stores")],
+    kinds={"duckdb", "scikitlearn"},
+    pool=WAREHOUSE_POOL,
+)
+def stock_health(
+    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform], options: RunOptions
+) -> dg.MaterializeResult:
+    """Stock against forecast demand, transfers and orders. One row per (store_id, sku)."""
+    with platform.step():
+        platform.progress("stock: forecasting two weeks of demand")
+        with open_warehouse(platform.settings) as connection:
+            report = write_stock_health(connection, platform.settings, platform.engine, platform.as_of(options.as_of))
+        platform.progress(f"stock: {report.series:,} series; demand model: {report.words}")
+    return dg.MaterializeResult(metadata={"dagster/row_count": report.rows, "series": report.series})

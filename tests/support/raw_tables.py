@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 
+from pipelines.activation.experiments import CAMPAIGNS, DECISIONS
 from pipelines.channels import Channel, Channels
 from pipelines.feeds.contract import FEEDS, SHARED
 from pipelines.reference import load_reference
@@ -48,6 +49,7 @@ IDENTITY_TABLES = {
         "into_customer_id": "VARCHAR",
         "cause": "VARCHAR",
         "evidence": "VARCHAR",
+        "logged_at": "TIMESTAMP",
     },
     "blocks": {
         "customer_id": "VARCHAR",
@@ -118,6 +120,8 @@ OPS_TABLES = {
         "decided_on": "DATE",
         "valid_to": "DATE",
     },
+    "campaign_decisions": DECISIONS,
+    "campaign_rules": CAMPAIGNS,
     "drift": {
         "feed": "VARCHAR",
         "channel": "VARCHAR",

@@ -27,6 +27,7 @@ LEDGER_MARTS = (
     "products",
     "stores",
     "stock",
+    "campaign_results",
 )
 
 
@@ -39,13 +40,13 @@ def ledger_models(tmp_path_factory: pytest.TempPathFactory) -> CompiledModels:
 
 @pytest.fixture
 def build(ledger_models: CompiledModels, settings: Settings) -> Iterator[Build]:
-    """Builds the ledger in memory from the rows given: `build(channels, as_of, feeds, identity=None)`."""
+    """Builds the ledger in memory from the rows given: `build(channels, as_of, feeds, identity=None, ops=None)`."""
     with memory_warehouse() as connection:
 
         def build_ledger(
-            channels: Channels, as_of: date, feeds: Rows, identity: Rows | None = None
+            channels: Channels, as_of: date, feeds: Rows, identity: Rows | None = None, ops: Rows | None = None
         ) -> duckdb.DuckDBPyConnection:
-            create_warehouse_tables(connection, settings, channels, as_of, feeds, identity)
+            create_warehouse_tables(connection, settings, channels, as_of, feeds, identity, ops)
             ledger_models.build(connection)
             return connection
 
