@@ -10,3 +10,18 @@
 {% macro score_by_share(n_worse, n_all) -%}
     (1 + (5 * ({{ n_worse }})) // {{ n_all }})
 {%- endmacro %}
+
+{# Tier of a store by the mean percentile: 4 for S, 3 for A, 2 for B, 1 for C. #}
+{% macro tier_number(score, settings) -%}
+    case
+        when {{ score }} >= {{ settings }}.store_tiers_s then 4
+        when {{ score }} >= {{ settings }}.store_tiers_a then 3
+        when {{ score }} >= {{ settings }}.store_tiers_b then 2
+        else 1
+    end
+{%- endmacro %}
+
+{# The letter of a tier's number; null for null. #}
+{% macro tier_letter(number) -%}
+    case {{ number }} when 4 then 'S' when 3 then 'A' when 2 then 'B' when 1 then 'C' end
+{%- endmacro %}
