@@ -67,6 +67,17 @@ MARTS: dict[str, tuple[str, ...]] = {
         "returning_rate is_finished",
         "points_daily": "business_date channel members earned green_bonus redeemed expired adjusted balance_change",
         "points_expiring": "channel month is_overdue members points",
+        "stores_scorecard": "store_id quarter net_amount orders rating net_per_m2 member_share pickup_share tier "
+        "previous_tier currency net_amount_local score attributed_net_amount attributed_profit_amount",
+        "product_daily": "business_date channel store_id sku net_amount quantity quantity_sold cost_amount",
+        "orders_hourly": "business_date channel store_id hour paid_orders sales_net_amount",
+        "sell_through": "sku store_id season opening_units closing_units net_units received_units sell_through_rate",
+        "gmroi": "category month n_points average_inventory_amount margin_amount gmroi",
+        "region_categories": "region category net_amount share rest_share share_index missing_skus missing_sku",
+        "price_conflicts": "sku business_date currency lowest_price lowest_channel lowest_store_id highest_price "
+        "highest_channel highest_store_id gap protected_orders protection_amount",
+        "coupon_pools": "channel pool_id store_id issued claimed redeemed expired redemption_rate net_amount "
+        "discount_amount",
     }.items()
 }
 

@@ -165,3 +165,10 @@
             then {{ cents_to_money(divide_half_up(to_units(amount, 2), 'cast(' ~ number ~ ' as hugeint)')) }}
     end
 {%- endmacro %}
+
+{# Money in cents for each unit of an area that is given as area-days (4 decimals) over so many days, half up. #}
+{% macro net_per_area(amount, area_days, days) -%}
+    {{ cents_to_money(divide_half_up(
+        '(' ~ to_units(amount, 2) ~ ' * 10000 * ' ~ days ~ ')', to_units(area_days, 4)
+    )) }}
+{%- endmacro %}

@@ -15,3 +15,18 @@
 {% macro stage_days(stage) -%}
     coalesce(stages.{{ stage }}_gaps * customers_with_gaps.usual_gap_days, stages.{{ stage }}_days)
 {%- endmacro %}
+
+{# Tier of a store by the mean percentile: 4 for S, 3 for A, 2 for B, 1 for C. #}
+{% macro tier_number(score, settings) -%}
+    case
+        when {{ score }} >= {{ settings }}.store_tiers_s then 4
+        when {{ score }} >= {{ settings }}.store_tiers_a then 3
+        when {{ score }} >= {{ settings }}.store_tiers_b then 2
+        else 1
+    end
+{%- endmacro %}
+
+{# The letter of a tier's number; null for null. #}
+{% macro tier_letter(number) -%}
+    case {{ number }} when 4 then 'S' when 3 then 'A' when 2 then 'B' when 1 then 'C' end
+{%- endmacro %}

@@ -99,3 +99,36 @@
 {% macro add_days(day, days) -%}
     cast({{ day }} + cast({{ days }} as integer) as date)
 {%- endmacro %}
+
+{# First day of the season of an instant (UTC): the quarters that begin with December, March, June and September. #}
+{% macro season_start(instant) -%}
+    cast(date_trunc('quarter', {{ instant }} + interval 1 month) - interval 1 month as date)
+{%- endmacro %}
+
+{# A first day of a month, so many months later. #}
+{% macro month_later(start, months) -%}
+    cast({{ start }} + to_months(cast({{ months }} as integer)) as date)
+{%- endmacro %}
+
+{# The day after a date. #}
+{% macro day_after(date) -%}
+    ({{ date }} + 1)
+{%- endmacro %}
+
+{# UTC instant at which a wall clock of a zone shows a time. #}
+{% macro instant_of_local(local_time, zone) -%}
+    timezone('UTC', timezone({{ zone }}, cast({{ local_time }} as timestamp)))
+{%- endmacro %}
+
+{# One row for each day from a first to a last date of a relation's row, as `day`, beside the named columns. #}
+{% macro each_day(relation, first, last, columns) -%}
+    select
+        {{ columns | join(', ') }},
+        cast(unnest(generate_series({{ first }}, {{ last }}, interval 1 day)) as date) as day
+    from {{ relation }}
+{%- endmacro %}
+
+{# The instant right before another. #}
+{% macro just_before(instant) -%}
+    ({{ instant }} - interval 1 microsecond)
+{%- endmacro %}

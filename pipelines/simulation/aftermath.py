@@ -227,7 +227,7 @@ def coupon_rows(
 
 
 def point_rows(world: World, door: Door, orders: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
-    """Rows of `points`: earned on paid orders, redeemed as a tender, and now and then a bonus or a correction."""
+    """Rows of `points`: earned on paid orders, redeemed as a tender, now and then a bonus, a correction or a lapse."""
     paid = orders.filter((pl.col("member") >= 0) & (pl.col("paid_s") >= 0) & ~pl.col("is_test"))
     earned = (paid["main_cents"] + paid["gift_card_cents"]).to_numpy() // 100
     spent = paid["points_cents"].to_numpy()
@@ -238,6 +238,7 @@ def point_rows(world: World, door: Door, orders: pl.DataFrame, rng: np.random.Ge
         ("E", earned, np.full(len(paid), "earn")),
         ("R", -spent, np.full(len(paid), "redeem")),
         ("X", extra, kind),
+        ("L", np.where(paid["order_no"].to_numpy() % 41 == 0, -10, 0), np.full(len(paid), "expire")),
     ):
         moved = delta != 0
         chosen = paid.filter(pl.Series(moved, dtype=pl.Boolean))

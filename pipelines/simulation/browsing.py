@@ -11,6 +11,8 @@ import polars as pl
 from pipelines.simulation.doors import DOORS, Door
 from pipelines.simulation.orders import World
 from pipelines.simulation.people import DAY, TABLET_DEVICE
+from pipelines.simulation.places import CHINESE_STORES, SYDNEY
+from pipelines.simulation.rows import store_ids
 
 STEPS = ("page_view", "product_view", "add_to_cart", "checkout", "purchase")
 _SIDE_STEPS = (
@@ -26,6 +28,7 @@ _SIDE_STEPS = (
     "message_click",
     "store_visit",
 )
+_AT_A_STORE = ("store_view", "scan_qr", "store_visit")
 _QUERIES = ("奶粉", "纸尿裤 L", "推车", "连衣裙", "零食大礼包", "宝宝辅食", "睡衣")
 _SOURCES = ("wechat", "baidu", "douyin", "direct", "sms")
 MAX_SESSIONS_A_WEEK = 12_000
@@ -90,6 +93,7 @@ def _expand(
     session, kind, at = session[order], kind[order], at[order]
     names = pl.Series([*STEPS, *_SIDE_STEPS]).gather(kind)
     at_sku = np.isin(kind, [1, 2, 3, 4, len(STEPS) + 1, len(STEPS) + 2, len(STEPS) + 7])
+    at_store = np.isin(kind, [len(STEPS) + _SIDE_STEPS.index(name) for name in _AT_A_STORE])
     week = str(begins_s // (7 * DAY))
     code = pl.Series(session).cast(pl.String)
     anonymous = person[session] < 0
@@ -119,6 +123,7 @@ def _expand(
             "sku": pl.select(
                 pl.when(pl.Series(at_sku)).then(pl.Series(world.catalogue.sku).gather(sku[session])).otherwise(None)
             ).to_series(),
+            "store_id": store_ids(pl.Series(np.where(at_store, _store_of(world, door, person)[session], -1))),
             "query": pl.select(
                 pl.when(names == "search").then(pl.Series(_QUERIES).gather(session % len(_QUERIES))).otherwise(None)
             ).to_series(),
@@ -129,3 +134,13 @@ def _expand(
             ).to_series(),
         }
     )
+
+
+def _store_of(world: World, door: Door, person: np.ndarray) -> np.ndarray:
+    """The store that a visit has to do with: the person's own, else any in turn (place indices).
+
+    Not the one abroad: a time without an offset would be read in its zone, and the door's clock is Shanghai's.
+    """
+    own = world.people.home[np.clip(person, 0, None), door.brand]
+    anywhere = np.array(CHINESE_STORES)[np.arange(len(person)) % len(CHINESE_STORES)]
+    return np.where((person >= 0) & (own != SYDNEY), own, anywhere)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,14 +46,25 @@ def _released_warehouse() -> Iterator[None]:
 
 @dataclass(frozen=True, repr=False)
 class CompiledModels:
-    """SQL of the models, each after the ones it reads: (schema, name, materialized, sql)."""
+    """SQL of the models, each after the ones it reads: (schema, name, materialized, sql); `parents` by name."""
 
     models: tuple[tuple[str, str, str, str], ...]
+    parents: Mapping[str, frozenset[str]]
 
     def upstream_of(self, *names: str) -> CompiledModels:
         """Up to the last of the named models, in order."""
         last = max(position for position, (_, name, _, _) in enumerate(self.models) if name in names)
-        return CompiledModels(self.models[: last + 1])
+        return CompiledModels(self.models[: last + 1], self.parents)
+
+    def only_for(self, *names: str) -> CompiledModels:
+        """The named models and what they read, directly or not."""
+        wanted: set[str] = set()
+        waiting = set(names)
+        while waiting:
+            name = waiting.pop()
+            wanted.add(name)
+            waiting |= self.parents[name] - wanted
+        return CompiledModels(tuple(model for model in self.models if model[1] in wanted), self.parents)
 
     def build(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Make every model anew in the connection's database, which must be called `warehouse`."""
@@ -86,7 +97,13 @@ def compile_models(settings: Settings, *select: str) -> CompiledModels:
         tuple(
             (node["schema"], node["name"], node["config"]["materialized"], node["compiled_code"])
             for node in (models[key] for key in ordered)
-        )
+        ),
+        {
+            node["name"]: frozenset(
+                models[parent]["name"] for parent in node["depends_on"]["nodes"] if parent in models
+            )
+            for node in models.values()
+        },
     )
 
 

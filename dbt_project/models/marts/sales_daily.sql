@@ -27,7 +27,9 @@ events_by_day as (
         0 as orders,
         0 as paid_orders,
         0 as customers,
-        0 as new_customers
+        0 as new_customers,
+        case when min(currency) = max(currency) then min(currency) end as currency,
+        case when min(currency) = max(currency) then sum(net_amount_local) end as net_amount_local
     from order_events
     group by business_date, channel, store_id
 ),
@@ -51,7 +53,9 @@ events_by_day_of_sale as (
         0 as orders,
         0 as paid_orders,
         0 as customers,
-        0 as new_customers
+        0 as new_customers,
+        cast(null as varchar) as currency,
+        cast(null as decimal(18, 2)) as net_amount_local
     from order_events
     group by sale_business_date, channel, store_id
 ),
@@ -74,7 +78,9 @@ orders_by_day as (
         count(*) as orders,
         sum(case when is_paid and has_merchandise then 1 else 0 end) as paid_orders,
         count(distinct case when is_qualified then customer_id end) as customers,
-        count(distinct case when is_first_order then customer_id end) as new_customers
+        count(distinct case when is_first_order then customer_id end) as new_customers,
+        cast(null as varchar) as currency,
+        cast(null as decimal(18, 2)) as net_amount_local
     from orders
     where not is_test
     group by business_date, channel, store_id
@@ -106,7 +112,9 @@ sales_daily as (
         cast(sum(orders) as bigint) as orders,
         cast(sum(paid_orders) as bigint) as paid_orders,
         cast(sum(customers) as bigint) as customers,
-        cast(sum(new_customers) as bigint) as new_customers
+        cast(sum(new_customers) as bigint) as new_customers,
+        max(currency) as currency,
+        cast(sum(net_amount_local) as decimal(18, 2)) as net_amount_local
     from figures
     group by business_date, channel, store_id
 )

@@ -13,6 +13,7 @@ newest_coupons as (
         raw_coupons.channel,
         raw_coupons.coupon_code,
         raw_coupons.campaign_id,
+        raw_coupons.pool_id,
         raw_coupons.member_id,
         raw_coupons.issued_at,
         raw_coupons.claimed_at,

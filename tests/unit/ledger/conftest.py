@@ -31,11 +31,27 @@ LEDGER_MARTS = (
 )
 
 
+FIGURE_MARTS = (
+    "funnel_daily",
+    "traffic_daily",
+    "store_online_daily",
+    "door_flows",
+    "stores_scorecard",
+    "price_conflicts",
+)
+
+
 @pytest.fixture(scope="session")
-def ledger_models(tmp_path_factory: pytest.TempPathFactory) -> CompiledModels:
+def compiled_models(tmp_path_factory: pytest.TempPathFactory) -> CompiledModels:
+    """Everything the tests here build, compiled by dbt once."""
     home: Path = tmp_path_factory.mktemp("ledger")
-    selection = [f"+{name}" for name in (*LEDGER_MARTS, "int_customer_rfm")]
+    selection = [f"+{name}" for name in (*LEDGER_MARTS, "int_customer_rfm", *FIGURE_MARTS)]
     return compile_models(Settings(home=home, threads=1), *selection)
+
+
+@pytest.fixture(scope="session")
+def ledger_models(compiled_models: CompiledModels) -> CompiledModels:
+    return compiled_models.only_for(*LEDGER_MARTS, "int_customer_rfm")
 
 
 @pytest.fixture
@@ -51,3 +67,18 @@ def build(ledger_models: CompiledModels, settings: Settings) -> Iterator[Build]:
             return connection
 
         yield build_ledger
+
+
+@pytest.fixture
+def build_figures(compiled_models: CompiledModels, settings: Settings) -> Iterator[Build]:
+    """Builds the named figures and what they read, as `build` does: `build_figures(channels, as_of, feeds, *marts)`."""
+    with memory_warehouse() as connection:
+
+        def build_them(
+            channels: Channels, as_of: date, feeds: Rows, *marts: str, identity: Rows | None = None
+        ) -> duckdb.DuckDBPyConnection:
+            create_warehouse_tables(connection, settings, channels, as_of, feeds, identity)
+            compiled_models.only_for(*marts).build(connection)
+            return connection
+
+        yield build_them
