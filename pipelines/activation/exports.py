@@ -18,11 +18,11 @@ import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
 
-from pipelines.activation.audience_data import Published, read_published
 from pipelines.activation.export_fields import DEFAULT, PERSONAL, check_fields, make_query
 from pipelines.activation.export_files import WRITERS, XLSX_ROWS, open_writer
 from pipelines.errors import ConfigurationError
 from pipelines.feeds.identifiers import issue_of, normalise
+from pipelines.published import Published, read_published
 from pipelines.settings import Settings
 from pipelines.state import metadata
 from pipelines.warehouse import connect, current_snapshot, open_snapshot
