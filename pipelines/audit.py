@@ -305,7 +305,7 @@ def _insert(
         "at": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "actor": actor[:LONGEST_TEXT],
         "action": action,
-        "subject": about if _PSEUDONYM.fullmatch(about) else _masked(about),
+        "subject": about if _PSEUDONYM.fullmatch(about) else masked(about),
         "details": _canonical({name: _plain(value) for name, value in (details or {}).items()}),
         "previous": before.hash,
     }
@@ -315,11 +315,11 @@ def _insert(
 
 
 def _plain(value: Detail) -> Detail:
-    return _masked(value) if isinstance(value, str) else value
+    return masked(value) if isinstance(value, str) else value
 
 
-def _masked(text: str) -> str:
-    """The text without what looks like an address or a number of a person; days keep their form."""
+def masked(text: str) -> str:
+    """A text of at most 500 characters without what looks like somebody's address or number; days keep their form."""
     kept = _ADDRESS.sub("[address]", text[:LONGEST_TEXT])
     return _DIGITS.sub(lambda found: found[0] if _DAY.match(found[0]) else "[number]", kept)
 

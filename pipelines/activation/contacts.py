@@ -20,7 +20,7 @@ def contacts_of(settings: Settings) -> Contacts:
 
     def contacts(kind: str, customers: Sequence[str]) -> dict[str, str]:
         # Here, since only a push to a destination that asks for contacts needs the vault.
-        from pipelines.activation.exports import normal_contact
+        from pipelines.activation.export_contacts import normal_contact
         from pipelines.vault import Vault
 
         with open_snapshot(settings) as connection:

@@ -16,12 +16,13 @@ from typing import Any
 import duckdb
 
 from pipelines.activation import decision_rules as rules
-from pipelines.activation.audience_data import COUPON_HISTORY, Published
+from pipelines.activation.audience_data import COUPON_HISTORY
 from pipelines.activation.campaigns import Campaign, Cap
 from pipelines.activation.coupons import coupon_code
 from pipelines.activation.exchange import CHUNK, create, fetch_chunks, insert
 from pipelines.activation.tables import LIVE
 from pipelines.errors import ConfigurationError
+from pipelines.published import Published
 
 _DRAW_BITS = 48
 _CODES = {"customer_id": "VARCHAR", "code": "VARCHAR"}

@@ -14,12 +14,12 @@ import duckdb
 import sqlalchemy as sa
 
 from pipelines.activation import outbox
-from pipelines.activation.audience_data import Published
 from pipelines.activation.exchange import copy_into, fetch_chunks
 from pipelines.activation.plans import Sink
 from pipelines.activation.tables import FAILED, PENDING, deliveries, destination_state
 from pipelines.destinations.protocol import Operation
 from pipelines.destinations.registry import DestinationSettings
+from pipelines.published import Published
 
 _SAMPLES = 3
 _SLICE_ROWS = 1_000_000

@@ -41,6 +41,8 @@ DEFAULT = (
     "home_store_id", "tags",
 )  # fmt: skip
 
+_PUBLISHED = "SELECT members.customer_id FROM marts.segment_members AS members WHERE members.segment = $segment"
+
 _JOINS = {
     "customer_rfm": """
         LEFT JOIN marts.customer_rfm AS rfm
@@ -72,8 +74,13 @@ def check_fields(fields: tuple[str, ...], tables: frozenset[str]) -> None:
         raise ConfigurationError(f"--fields names a column twice: {', '.join(fields)}.")
 
 
-def make_query(fields: tuple[str, ...], tables: frozenset[str]) -> str:
+def make_query(
+    fields: tuple[str, ...], tables: frozenset[str], members: str | None = None, *, by_store: bool = False
+) -> str:
     """SQL of the segment's customers by customer_id; parameters $segment, and $as_of where RFM is asked for.
+
+    members: a query of the segment's customer_id, instead of what is published under $segment. by_store: only customers
+    at home in one of $stores.
 
     With personal fields there is a column `members`: the memberships, last seen first, to look up in the vault, each
     with `golden`, the personal attributes that the golden record takes from it (none in a snapshot without one).
@@ -116,8 +123,7 @@ def make_query(fields: tuple[str, ...], tables: frozenset[str]) -> str:
         SELECT {", ".join(columns)}
         FROM marts.customers AS customers
         {" ".join(joins)}
-        WHERE customers.customer_id IN (
-            SELECT members.customer_id FROM marts.segment_members AS members WHERE members.segment = $segment
-        )
+        WHERE customers.customer_id IN ({members or _PUBLISHED})
+        {"AND list_contains($stores::VARCHAR[], customers.home_store_id)" if by_store else ""}
         ORDER BY customers.customer_id
     """

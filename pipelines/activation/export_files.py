@@ -1,8 +1,9 @@
 """Writing exports: Arrow batches to CSV, Parquet or XLSX, whole or not at all.
 
-CSV: UTF-8 without a byte order mark, RFC 4180 quoting. People open these files in spreadsheets, so a cell that starts
-with = + - @ TAB or CR and is no number gets a leading apostrophe, which keeps it from running as a formula. XLSX cells
-are written as text or numbers, never as formulas, and need none.
+CSV: UTF-8 with a byte order mark, without which Excel takes Chinese for Latin; RFC 4180 quoting. People open these
+files in spreadsheets, so a cell that starts with = + - @ TAB or CR and is no number gets a leading apostrophe, which
+keeps it from running as a formula. XLSX cells are written as text or numbers, never as formulas, and need none; rows beyond what
+a sheet can have go on in a further one. The same rows give the same bytes in every format, whenever they are written.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pipelines.errors import ConfigurationError, PermanentError
 XLSX_ROWS = 1_048_576
 """The most rows a sheet can have, its header included."""
 
+_WRITTEN = datetime.datetime(2000, 1, 1)
 _FORMULA_START = r"^[=+\-@\t\r]"
 _NUMBER = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
 
@@ -73,7 +75,7 @@ class _CsvWriter:
         # A row of one empty cell would be a blank line, which readers skip.
         line = f"concat_ws(',', {cells})" if len(schema) > 1 else f"coalesce(nullif({cells}, ''), '\"\"')"
         self._query = f"SELECT string_agg({line}, chr(10)) FROM batch"
-        self._file.write(",".join(schema.names) + "\n")
+        self._file.write("\ufeff" + ",".join(schema.names) + "\n")
 
     def write(self, batch: pa.Table) -> None:
         if batch.num_rows:
@@ -115,13 +117,20 @@ class _XlsxWriter:
         # export, not in the system's shared temporary folder, since it may be personal data.
         options = {"constant_memory": True, "default_date_format": "yyyy-mm-dd", "tmpdir": str(path.parent)}
         self._book = xlsxwriter.Workbook(str(path), options)
+        self._book.set_properties({"created": _WRITTEN})
+        self._names = schema.names
+        self._start_sheet()
+
+    def _start_sheet(self) -> None:
         self._sheet = self._book.add_worksheet()
-        for column, name in enumerate(schema.names):
+        for column, name in enumerate(self._names):
             self._sheet.write_string(0, column, name)
         self._row = 1
 
     def write(self, batch: pa.Table) -> None:
         for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            if self._row == XLSX_ROWS:
+                self._start_sheet()
             for column, value in enumerate(row):
                 self._cell(column, value)
             self._row += 1

@@ -17,13 +17,7 @@ import sqlalchemy as sa
 
 from pipelines.activation import outbox
 from pipelines.activation.apart import inline
-from pipelines.activation.audience_data import (
-    Published,
-    prepare_addresses,
-    prepare_coupon_history,
-    prepare_persons,
-    read_published,
-)
+from pipelines.activation.audience_data import prepare_addresses, prepare_coupon_history, prepare_persons
 from pipelines.activation.campaigns import Campaign, CampaignFile, load_campaigns
 from pipelines.activation.contacts import contacts_of
 from pipelines.activation.coupons import home_secret
@@ -39,6 +33,7 @@ from pipelines.activation.withdrawals import retry_withdrawals
 from pipelines.destinations.protocol import Operation
 from pipelines.destinations.registry import Configured, load_destinations
 from pipelines.errors import PermanentError, TransientError
+from pipelines.published import Published, read_published
 from pipelines.settings import Settings
 from pipelines.warehouse import current_snapshot, open_snapshot
 

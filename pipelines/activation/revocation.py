@@ -22,13 +22,13 @@ import duckdb
 import sqlalchemy as sa
 
 from pipelines.activation import outbox
-from pipelines.activation.audience_data import Published
 from pipelines.activation.differences import Difference
 from pipelines.activation.exchange import copy_into, fetch_chunks
 from pipelines.activation.plans import Sink
 from pipelines.activation.tables import LIVE, deliveries
 from pipelines.destinations.protocol import Operation
 from pipelines.destinations.registry import Configured
+from pipelines.published import Published
 
 _OPEN_COUPONS = {
     "delivery_id": "VARCHAR",

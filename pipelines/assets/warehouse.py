@@ -13,7 +13,10 @@ from pipelines.warehouse import open_warehouse
 OPS_TABLES = ("batches", "quarantine", "drift")
 RAW_KEYS = [dg.AssetKey(["raw", name]) for name in FEEDS]
 REFERENCE_KEYS = [dg.AssetKey(["reference", name]) for name in reference.TABLES]
-OPS_KEYS = [dg.AssetKey(["ops", name]) for name in (*OPS_TABLES, "runs", "coupons_issued", "campaign_decisions", "campaign_rules")]
+OPS_KEYS = [
+    dg.AssetKey(["ops", name])
+    for name in (*OPS_TABLES, "runs", "coupons_issued", "campaign_decisions", "campaign_rules")
+]
 IDENTITY_KEYS = [dg.AssetKey(["identity", name]) for name in identity.PUBLISHED_TABLES]
 
 

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import click
 
-from pipelines.cli.base import HomeCommand, HomeGroup, chosen_settings, print_dicts, print_rows, say
+from pipelines.cli.base import (
+    HomeCommand,
+    HomeGroup,
+    chosen_settings,
+    existing_path,
+    print_dicts,
+    print_rows,
+    say,
+)
 
 JSON = click.option("--json", "as_json", is_flag=True, help="An array of objects.")
 
@@ -32,10 +40,46 @@ def segments() -> None:
 def segments_list(as_json: bool) -> None:
     """Name, customers and definition of every segment."""
     from pipelines.activation.exports import list_segments
+    from pipelines.segments.saved import list_saved
+    from pipelines.state import state
     from pipelines.warehouse import open_snapshot
 
-    with open_snapshot(chosen_settings()) as connection:
-        print_dicts(list_segments(connection), ("name", "customers", "definition"), as_json)
+    settings = chosen_settings()
+    with open_snapshot(settings) as connection, state(settings) as engine:
+        listed = list_segments(connection, saved=list_saved(engine))
+    print_dicts(listed, ("name", "customers", "definition"), as_json)
+
+
+@segments.command(name="save")
+@click.argument("name")
+@click.option("--definition", "file", required=True, type=existing_path(dir_okay=False), help="JSON; see docs/desk.md.")
+def segments_save(name: str, file: Path) -> None:
+    """Save a segment of your own; another definition under the same name is its next version."""
+    from pipelines.segments.command import save_segment
+
+    say(save_segment(chosen_settings(), name, file.read_text(encoding="utf-8", errors="replace"), "cli"))
+
+
+@segments.command(name="show")
+@click.argument("name")
+@JSON
+def segments_show(name: str, as_json: bool) -> None:
+    """Every version of a saved segment, newest first."""
+    from pipelines.segments.command import show_segment
+
+    print_dicts(show_segment(chosen_settings(), name), ("version", "definition", "saved_by", "saved_at"), as_json)
+
+
+@segments.command(name="retire")
+@click.argument("name")
+def segments_retire(name: str) -> None:
+    """Take a saved segment out of every list; its versions stay on record."""
+    from pipelines.segments.saved import retire
+    from pipelines.state import state
+
+    settings = chosen_settings()
+    with state(settings) as engine:
+        retire(settings, engine, name, "cli")
 
 
 @segments.command(name="export")
@@ -43,7 +87,13 @@ def segments_list(as_json: bool) -> None:
 @click.option("--format", "form", type=click.Choice(["csv", "parquet", "xlsx"]), required=True)
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--fields", metavar="A,B,…", help="Columns, comma-separated; name, phone and email need --purpose.")
-@click.option("--hash", "hash_algorithm", type=click.Choice(["sha256"]), help="Hash phone and e-mail for ad platforms.")
+@click.option(
+    "--hash",
+    "hash_algorithm",
+    type=click.Choice(["sha256", "sha256-google", "sha256-meta"]),
+    help="Hash contacts as ad platforms match them: e-mail in lower case, phone in E.164 (google: Gmail's dots out; "
+    "meta: digits alone).",
+)
 @click.option("--purpose", help="Why personal data is exported; it is logged.")
 def segments_export(
     name: str,

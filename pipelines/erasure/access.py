@@ -18,7 +18,7 @@ import duckdb
 import sqlalchemy as sa
 
 from pipelines import audit
-from pipelines.activation.exports import export_log
+from pipelines.activation.export_log import export_log
 from pipelines.activation.tables import deliveries
 from pipelines.erasure.subject import find_subject
 from pipelines.errors import ConfigurationError, PermanentError

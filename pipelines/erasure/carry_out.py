@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 import sqlalchemy as sa
 
-from pipelines.activation.exports import export_log
+from pipelines.activation.export_log import export_log
 from pipelines.activation.log import activation_log
 from pipelines.activation.withdrawals import forget_deliveries, plan_coupon_withdrawals, plan_withdrawals
 from pipelines.destinations.protocol import KeepsRecords

@@ -34,6 +34,17 @@ def columns_in(connection: duckdb.DuckDBPyConnection) -> dict[str, Column]:
     return columns_of(schemas)
 
 
+def names_taken(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """Names of the segments that RFM makes, which no saved one can have."""
+    found = connection.execute(
+        "SELECT column_name FROM duckdb_columns() WHERE schema_name = 'marts' AND table_name = 'segments'"
+    ).fetchall()
+    if ("kind",) not in found:
+        return frozenset()
+    rows = connection.execute("SELECT segment FROM marts.segments WHERE kind <> 'saved'").fetchall()
+    return frozenset(name for (name,) in rows)
+
+
 def compile_tree(connection: duckdb.DuckDBPyConnection, tree: Any, as_of: date) -> Compiled:
     """A definition as SQL over this connection's schema `marts`. Raises ConfigurationError if it doesn't fit it."""
     columns = columns_in(connection)

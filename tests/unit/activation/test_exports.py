@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import re
 import stat
+import time
 import zipfile
 from datetime import date
 from decimal import Decimal
@@ -16,9 +18,13 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
-from pipelines.activation import exports
-from pipelines.activation.exports import export_log, export_segment, hash_contact, list_segments
+from pipelines import audit
+from pipelines.activation import export_files, exports
+from pipelines.activation.export_contacts import hash_contact
+from pipelines.activation.export_log import export_log
+from pipelines.activation.exports import export_segment, list_segments
 from pipelines.errors import ConfigurationError
+from pipelines.segments.saved import save
 from pipelines.warehouse import open_snapshot
 
 
@@ -34,7 +40,7 @@ def export(world, out, form="csv", name="hibernating", **options):
 
 
 def rows(out):
-    with out.open(encoding="utf-8", newline="") as file:
+    with out.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -82,7 +88,7 @@ def test_fields_come_in_the_order_asked_for(world, out):
     world.publish([world.person("c1")])
     export(world, out, fields="monetary,customer_id")
 
-    assert out.read_text(encoding="utf-8") == "monetary,customer_id\n100.00,c1\n"
+    assert out.read_text(encoding="utf-8-sig") == "monetary,customer_id\n100.00,c1\n"
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
@@ -116,11 +122,11 @@ def test_quotes_commas_and_line_breaks_survive(world, out):
     assert rows(out) == [{"level": '金卡, "VIP"\r\n=1+1', "customer_id": "c1"}]
 
 
-def test_the_file_starts_without_a_byte_order_mark(world, out):
+def test_the_file_starts_with_a_byte_order_mark_for_excel(world, out):
     world.publish([world.person("c1")])
     export(world, out)
 
-    assert out.read_bytes().startswith(b"customer_id,")
+    assert out.read_bytes().startswith(b"\xef\xbb\xbfcustomer_id,")
 
 
 def test_an_empty_segment_that_is_defined_gives_a_header_alone(world, out, monkeypatch):
@@ -130,7 +136,7 @@ def test_an_empty_segment_that_is_defined_gives_a_header_alone(world, out, monke
     )
     receipt = export(world, out, name="nobody", fields="customer_id,tags")
 
-    assert out.read_text() == "customer_id,tags\n"
+    assert out.read_text(encoding="utf-8-sig") == "customer_id,tags\n"
     assert receipt.rows == 0
 
 
@@ -156,12 +162,72 @@ def test_xlsx_holds_text_and_numbers_but_no_formula(world, tmp_path):
     assert re.search(r"<v>100(\.0+)?</v>", sheet)
 
 
-def test_a_segment_too_long_for_a_sheet_is_refused_with_a_way_out(world, tmp_path, monkeypatch):
-    monkeypatch.setattr(exports, "XLSX_ROWS", 2)
-    world.publish([world.person("c1"), world.person("c2")])
+def test_what_is_too_long_for_a_sheet_goes_on_in_the_next(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(export_files, "XLSX_ROWS", 3)
+    out = tmp_path / "out.xlsx"
+    world.publish([world.person(f"c{number}") for number in range(5)])
 
-    with pytest.raises(ConfigurationError, match="choose --format csv or parquet"):
-        export(world, tmp_path / "out.xlsx", "xlsx")
+    assert export(world, out, "xlsx", fields="customer_id,level").rows == 5
+    with zipfile.ZipFile(out) as book:
+        names = [name for name in book.namelist() if name.startswith("xl/worksheets/")]
+        rows_of = [book.read(name).decode().count("<row ") for name in sorted(names)]
+    assert rows_of == [3, 3, 2]
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx", "parquet"])
+def test_the_same_request_gives_the_same_bytes_whoever_asks_and_whenever(world, tmp_path, form):
+    world.publish([world.person(f"c{number}", level="金") for number in range(9)])
+    asked = {"fields": "customer_id,level,monetary,tags"}
+    first = export(world, tmp_path / "first", form, actor="cli", **asked)
+    time.sleep(2.1)  # a ZIP file knows time in steps of two seconds
+    second = export(world, tmp_path / "second", form, actor="mia", **asked)
+
+    assert first.path.read_bytes() == second.path.read_bytes()
+    assert first.sha256 == second.sha256 == hashlib.sha256(first.path.read_bytes()).hexdigest()
+
+
+def test_a_receipt_lies_beside_the_file(world, out):
+    world.publish([world.person("c1", members=[("a", "m")])])
+    profiles = {("a", "m"): {"name": "B", "phone": "13912345678", "email": None}}
+    receipt = export(
+        world, out, fields="phone", purpose="win back, ask li@corp.example", reveal=reveal_from(profiles), actor="mia"
+    )
+    written = json.loads((out.parent / "out.csv.receipt.json").read_text())
+
+    assert written["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest() == log(world)[0]["sha256"]
+    assert (written["customers"], written["bytes"], written["exported_by"]) == (1, out.stat().st_size, "mia")
+    assert written["purpose"] == log(world)[0]["purpose"] == "win back, ask [address]"
+    assert written["snapshot_id"] == receipt.snapshot_id == "marts-0001"
+    assert re.fullmatch(r"[0-9a-f]{12}", written["definition_version"])
+    actions = [(entry["actor"], entry["action"]) for entry in audit.entries(world.engine)]
+    assert actions == [("mia", "export.finish"), ("mia", "export.start")]
+    assert "B" not in json.dumps(written)
+
+
+def test_a_store_managers_export_holds_their_own_customers_alone(world, out):
+    world.publish([world.person(f"c{number}") for number in (1, 2, 3)])
+    with duckdb.connect(str((world.settings.snapshots / "current").resolve())) as connection:
+        for customer, store in (("c1", "s1"), ("c2", "s2"), ("c3", None)):
+            connection.execute("UPDATE marts.customers SET home_store_id = ? WHERE customer_id = ?", [store, customer])
+    assert export(world, out, fields="customer_id", stores=("s2",)).rows == 1
+    assert rows(out) == [{"customer_id": "c2"}]
+    assert export(world, out, fields="customer_id", stores=()).rows == 0
+    sly = export(world, out, fields="customer_id", stores=("s2') OR ('1' = '1",))
+    assert sly.rows == 0
+
+
+def test_a_saved_segment_is_exported_before_it_is_published_and_listed_with_its_customers(world, out):
+    world.publish([world.person("c1", level="gold"), world.person("c2"), world.person("c3", level="gold")])
+    tree = {"column": "level", "op": "in", "value": ["gold"]}
+    saved = save(world.settings, world.engine, "golden", tree, "ana")
+    receipt = export(world, out, name="golden", fields="customer_id")
+
+    assert rows(out) == [{"customer_id": "c1"}, {"customer_id": "c3"}]
+    assert receipt.definition_version == "v1"
+    with open_snapshot(world.settings) as connection:
+        assert list_segments(connection, saved=[saved])[-1] == {
+            "name": "golden", "customers": 2, "definition": f"v1 {saved.definition}",
+        }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -273,6 +339,10 @@ def test_the_hash_does_not_depend_on_how_the_value_was_typed():
         == 1
     )
     assert hash_contact("phone", "nobody") is None
+    meta = hash_contact("phone", "139-1234 5678", "sha256-meta")
+    assert meta == hashlib.sha256(b"8613912345678").hexdigest()
+    google = [hash_contact("email", text, "sha256-google") for text in ("J.Doe@gmail.com", "j.doe@corp.example")]
+    assert google == [hashlib.sha256(text).hexdigest() for text in (b"jdoe@gmail.com", b"j.doe@corp.example")]
     assert hash_contact("name", " Li  LEI ") == hash_contact("name", "li lei")
 
 
