@@ -19,7 +19,7 @@ import duckdb
 
 from pipelines.accounts.store import Account
 
-Rule = Literal["open", "store", "home_store", "customer"]
+Rule = Literal["open", "store", "home_store", "customer", "event"]
 
 RULES: dict[str, Rule] = {
     "channels": "open",
@@ -47,6 +47,10 @@ RULES: dict[str, Rule] = {
     "customers": "home_store",
     "customer_consents": "customer",
     "customer_identities": "customer",
+    "customer_blocks": "customer",
+    "customer_links": "customer",
+    "customer_merges": "event",
+    "households": "customer",
     "customer_rfm": "customer",
     "customer_scores": "customer",
     "customer_tags": "customer",
@@ -167,4 +171,7 @@ def _condition(database: str, rule: Rule | None, stores: tuple[str, ...] | None)
         return f"store_id IN {own}"
     if rule == "home_store":
         return f"home_store_id IN {own}"
-    return f'customer_id IN (SELECT customer_id FROM "{database}".marts.customers WHERE home_store_id IN {own})'
+    theirs = f'(SELECT customer_id FROM "{database}".marts.customers WHERE home_store_id IN {own})'
+    if rule == "event":
+        return f"from_customer_id IN {theirs} OR into_customer_id IN {theirs}"
+    return f"customer_id IN {theirs}"

@@ -69,6 +69,7 @@ _HEAD_OFFICE = ("admin", "analyst", "marketer", "auditor")
 PAGES = (
     Page("overview", ":material/monitoring:", roles=ROLES),
     Page("customers", ":material/groups:", roles=("admin", "analyst", "marketer", "store_manager")),
+    Page("customer", ":material/person_search:", roles=("admin", "analyst", "marketer", "store_manager")),
     Page("activation", ":material/send:", roles=_HEAD_OFFICE),
     Page("reviews", ":material/rule:"),
     Page("health", ":material/health_and_safety:", roles=("admin", "analyst", "auditor")),

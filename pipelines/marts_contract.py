@@ -16,6 +16,10 @@ MARTS: dict[str, tuple[str, ...]] = {
         "customer_consents": "customer_id purpose channel member_id is_granted at source is_live rule decides",
         "golden_record": "customer_id attribute value is_masked is_valid source_channel source_member rule as_of",
         "customer_merges": "at kind from_customer_id into_customer_id cause evidence",
+        "customer_blocks": "customer_id kind channel identity block_rule reason",
+        "customer_links": "customer_id relation kind channel member_id identity partner_channel partner_id score "
+        "evidence since",
+        "households": "household_id customer_id kind channel identity since",
         "identity_reviews": "review_id left_customer_id right_customer_id left_channel left_member_id right_channel "
         "right_member_id score evidence state decided_by decided_at reason",
         "orders": "channel order_id customer_id store_id fulfil_store_id fulfilment status ordered_at business_date "

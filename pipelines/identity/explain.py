@@ -1,8 +1,8 @@
 """Why a customer is one person, in words: memberships, what links them, what was blocked, what was merged when.
 
 Belongs here: wording. It reads the published marts `customer_identities` and `customer_merges` (and, where it is
-published, `customer_blocks`: who holds a blocked value), so it answers from a snapshot while a run writes. Tokens are
-shortened: they are for telling values apart, not for reading.
+published, `customer_blocks`: who holds a blocked value; `customer_links`: decided and probable links; `households`), so
+it answers from a snapshot while a run writes. Tokens are shortened: they are for telling values apart, not for reading.
 """
 
 from __future__ import annotations
@@ -26,6 +26,15 @@ KIND_WORDS = {
 }
 MAX_LISTED = 20
 BLOCKS = "customer_blocks"
+LINKS = "customer_links"
+HOUSEHOLDS = "households"
+DECISION_WORDS = {
+    "linkage": "probably one person",
+    "merge": "merged by a person",
+    "accept": "accepted in review",
+    "split": "split by a person",
+    "reject": "rejected in review",
+}
 
 
 def explain_customer(connection: duckdb.DuckDBPyConnection, customer_id: str) -> str:
@@ -65,6 +74,9 @@ def explain_customer(connection: duckdb.DuckDBPyConnection, customer_id: str) ->
     lines += _listed(
         "Identifiers that tie them together:" if len(members) > 1 else "Identifiers:", [_value(row) for row in values]
     )
+    lines += _listed("Tied besides:", _decided(connection, customer_id, "link"))
+    lines += _listed("Kept apart:", _decided(connection, customer_id, "apart"))
+    lines += _listed("One household with (several persons, never one customer):", _household(connection, customer_id))
     lines += _listed("Seen on devices (a device never ties anybody together):", [_value(row) for row in devices])
     lines += _listed("Not used, and why:", _blocked(connection, customer_id, events))
     lines += _listed("What happened:", [_event(row, customer_id) for row in events])
@@ -99,15 +111,60 @@ def _value(row: dict[str, Any]) -> str:
     return f"{name} {_short(row['identity'])}{where}, from {_count(row['n_sources'], 'source')}, seen {_span(row)}"
 
 
+def _decided(connection: duckdb.DuckDBPyConnection, customer_id: str, relation: str) -> list[str]:
+    """Pairs that a person or probabilistic linkage decided, with score or rule."""
+    if not _is_published(connection, LINKS):
+        return []
+    rows = _rows(
+        connection,
+        f"""
+        select distinct kind, channel, member_id, partner_channel, partner_id, score, evidence
+        from marts.{LINKS}
+        where customer_id = ? and relation = ? and partner_id is not null
+        order by kind, channel, member_id, partner_channel, partner_id""",
+        [customer_id, relation],
+    )
+    return [
+        f"{row['channel']}/{row['member_id']} and {row['partner_channel']}/{row['partner_id']}: "
+        f"{DECISION_WORDS.get(row['kind'], row['kind'])} "
+        + (f"({row['score']:.1f} bits of evidence)" if row["score"] is not None else f"({row['evidence']})")
+        for row in rows
+    ]
+
+
+def _household(connection: duckdb.DuckDBPyConnection, customer_id: str) -> list[str]:
+    if not _is_published(connection, HOUSEHOLDS):
+        return []
+    rows = _rows(
+        connection,
+        f"""
+        select others.customer_id, own.kind, own.identity
+        from marts.{HOUSEHOLDS} as own
+        inner join marts.{HOUSEHOLDS} as others on own.household_id = others.household_id
+        where own.customer_id = ? and others.customer_id <> own.customer_id
+        order by others.customer_id, own.kind, own.identity""",
+        [customer_id],
+    )
+    return [
+        f"{row['customer_id']}, by {KIND_WORDS.get(row['kind'], row['kind'])} {_short(row['identity'])}" for row in rows
+    ]
+
+
+def _is_published(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+    """Whether the snapshot has the mart: one of an earlier version may not."""
+    return bool(
+        _rows(
+            connection,
+            "select table_name from information_schema.tables where table_schema = 'marts' and table_name = ?",
+            [table],
+        )
+    )
+
+
 def _blocked(connection: duckdb.DuckDBPyConnection, customer_id: str, events: list[dict[str, Any]]) -> list[str]:
     """Blocked values that the customer holds, or that its events speak of."""
     named = {(item["kind"], item["identity"]) for event in events for item in json.loads(event["evidence"] or "[]")}
-    held = _rows(
-        connection,
-        "select table_name from information_schema.tables where table_schema = 'marts' and table_name = ?",
-        [BLOCKS],
-    )
-    if held:
+    if _is_published(connection, BLOCKS):
         rows = _rows(connection, f"select kind, identity from marts.{BLOCKS} where customer_id = ?", [customer_id])
         named |= {(row["kind"], row["identity"]) for row in rows}
     reasons = (

@@ -147,6 +147,57 @@ VIEWS = {
         where rule = 'household'
         group by kind, channel, identity, customer_id
         qualify count(*) over (partition by kind, channel, identity) > 1""",
+    "links": f"""
+        with named as (
+            select assignment.customer_id, memberships.node_no, memberships.channel, memberships.member_id
+            from identity.memberships
+            inner join identity.assignment on memberships.node_no = assignment.node_no
+        ),
+        several as (select customer_id from named group by customer_id having count(*) > 1),
+        paired as (
+            select
+                pairs.*,
+                lefts.customer_id as left_customer_id,
+                rights.customer_id as right_customer_id
+            from identity.pairs
+            inner join named as lefts on pairs.left_channel = lefts.channel and pairs.left_id = lefts.member_id
+            inner join named as rights on pairs.right_channel = rights.channel and pairs.right_id = rights.member_id
+        )
+        select
+            named.customer_id,
+            'link' as relation,
+            {kind_name("claims.kind_no")} as kind,
+            named.channel,
+            named.member_id,
+            coalesce(value_labels.token, {token_of("claims.value")}) as identity,
+            null::varchar as partner_channel,
+            null::varchar as partner_id,
+            null::double as score,
+            null::varchar as evidence,
+            claims.first_seen_at as since
+        from identity.claims
+        inner join named on claims.node_no = named.node_no
+        semi join several on named.customer_id = several.customer_id
+        semi join (select value from identity.values where n_members > 1) as shared on claims.value = shared.value
+        left join identity.value_labels on claims.value = value_labels.value
+        where claims.owner_no is not null
+        union all
+        select
+            left_customer_id, 'link', cause, left_channel, left_id, null, right_channel, right_id, score, evidence, null
+        from paired
+        where verb = 'join' and left_customer_id = right_customer_id
+        union all
+        select
+            left_customer_id, 'apart', cause, left_channel, left_id, null, right_channel, right_id,
+            null, evidence, null
+        from paired
+        where verb = 'part' and left_customer_id <> right_customer_id
+        union all
+        select
+            right_customer_id, 'apart', cause, right_channel, right_id, null, left_channel, left_id,
+            null, evidence, null
+        from paired
+        where verb = 'part' and left_customer_id <> right_customer_id""",
     "blocks": f"""
         select distinct
             assignment.customer_id,

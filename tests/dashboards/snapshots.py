@@ -200,6 +200,30 @@ SELECT 'refunds' AS feed, 'tmall' AS channel, 'R' || n AS entity_id, 'order has 
     $now::TIMESTAMP - n * INTERVAL 5 HOUR AS since
 FROM range(1, 9) AS numbers(n);
 
+CREATE TABLE marts.customer_identities AS
+SELECT 'c' || n AS customer_id, 'member' AS kind, unnest(['app', 'pos']) AS channel,
+    'm"' || n AS identity, $now::TIMESTAMP AS first_seen_at, $now::TIMESTAMP AS last_seen_at, 1::BIGINT AS n_sources,
+    false AS is_blocked, NULL::VARCHAR AS reason
+FROM range(3) AS numbers(n);
+
+CREATE TABLE marts.customer_links AS
+SELECT customer_id, 'link' AS relation, 'phone' AS kind, channel, identity AS member_id,
+    md5(customer_id) AS identity, NULL::VARCHAR AS partner_channel, NULL::VARCHAR AS partner_id, NULL::DOUBLE AS score,
+    NULL::VARCHAR AS evidence, first_seen_at AS since
+FROM marts.customer_identities;
+
+CREATE TABLE marts.customer_blocks AS
+SELECT 'c1' AS customer_id, 'phone' AS kind, NULL::VARCHAR AS channel, md5('clerk') AS identity,
+    'staff' AS block_rule, 'a phone of the staff feed' AS reason;
+
+CREATE TABLE marts.households AS
+SELECT 'phone::' || md5('home') AS household_id, unnest(['c1', 'c2']) AS customer_id, 'phone' AS kind,
+    NULL::VARCHAR AS channel, md5('home') AS identity, $now::TIMESTAMP AS since;
+
+CREATE TABLE marts.customer_merges AS
+SELECT 'e1' AS event_id, $now::TIMESTAMP AS "at", 'merge' AS kind, 'gone' AS from_customer_id,
+    'c1' AS into_customer_id, 'merge by ann (r1)' AS cause, '[]' AS evidence, $now::TIMESTAMP AS logged_at;
+
 CREATE TABLE marts.activation_log AS
 SELECT 'd' || n AS delivery_id, 'files' AS destination,
     ['tags', 'coupon', 'recommendations'][1 + (n % 3)::INTEGER] AS operation,

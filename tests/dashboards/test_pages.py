@@ -88,7 +88,7 @@ def test_a_day_without_any_sale_has_words(open_page: OpenPage, home: Path, page:
     assert app.info
 
 
-@pytest.mark.parametrize("page", DATA_PAGES)
+@pytest.mark.parametrize("page", [page for page in DATA_PAGES if page != "customer"])  # it asks whom first
 def test_a_snapshot_of_an_older_version_names_what_it_lacks(open_page: OpenPage, home: Path, page: str) -> None:
     lacking = {
         "overview": ("category_daily", "stores", "channels", "run_settings", "segments"),

@@ -4,6 +4,8 @@ import pytest
 
 from pipelines.errors import PermanentError
 from pipelines.identity.explain import explain_customer
+from pipelines.identity.rules import SPLIT, NodeKey, make_rule
+from pipelines.state import state
 
 
 @pytest.fixture
@@ -73,3 +75,24 @@ def test_whole_tokens_are_not_shown(lake, published):
     ((token,),) = lake.rows("select identity from identity.identities where kind = 'phone'")
     assert token not in text
     assert token[:8] in text
+
+
+def test_an_explanation_names_decisions_probable_links_and_the_household(lake, published):
+    for member, phone in (("a", "1"), ("b", "2"), ("c", "1")):
+        lake.member(member, phone=phone)
+    for member, name, gender in (("d", "li", "M"), ("e", "wu", "F")):
+        lake.member(member, phone="9", name=name, gender=gender)
+    published()
+    lake.connection.execute("insert into identity.linked_pairs values ('app', 'a', 'app', 'b', 17.54, '{}')")
+    with state(lake.settings) as engine:
+        make_rule(engine, SPLIT, (NodeKey("app", "c"),), (NodeKey("app", "a"),), why="", who="ann")
+    connection = published()
+    connection.execute("create or replace table marts.customer_links as from identity.links")
+    connection.execute(
+        "create or replace table marts.households as "
+        "select kind || identity as household_id, * from identity.households"
+    )
+    text = explain_customer(connection, lake.customer("a"))
+    assert "app/a and app/b: probably one person (17.5 bits of evidence)" in text
+    assert "Kept apart:\n  app/a and app/c: split by a person (r1)" in text
+    assert f"{lake.customer('e')}, by phone " in explain_customer(connection, lake.customer("d"))
