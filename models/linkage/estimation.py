@@ -113,7 +113,8 @@ def _fit(
         [_expected(item.n_levels) if item.field in kind else seen[column] for column, item in enumerate(comparisons)]
         for kind in kinds
     ]
-    for _ in range(_ROUNDS):
+    likelihood = 0.0
+    for _ in range(_ROUNDS if len(comparisons) > 1 else 0):  # one field cannot say what its own errors are
         posteriors, likelihood = _posteriors(candidates, u, [(match, m), *zip(shares, others, strict=True)])
         of_match, *of_others = (posterior * candidates.counts for posterior in posteriors)
         new = max(of_match.sum() / n_pairs, 1e-15)
@@ -122,8 +123,7 @@ def _fit(
         shares = [max(counts.sum() / n_pairs, 1e-15) for counts in of_others]
         for column, item in enumerate(comparisons):
             levels, expected = candidates.levels[:, column], _EXPECTED_PAIRS * _expected(item.n_levels)
-            if len(comparisons) > 1:  # one field alone cannot say what its own errors are
-                m[column] = _shares(levels, of_match, expected)
+            m[column] = _shares(levels, of_match, expected)
             if item.field in OWN:
                 m[column] = _mostly_agreeing(m[column])
             for kind, counts, other in zip(kinds, of_others, others, strict=True):
@@ -161,13 +161,14 @@ def _posteriors(
 def _first_guess(comparisons: Sequence[Compared], candidates: Patterns, n_pairs: float) -> float:
     """Share of matches to begin with: a tenth of the candidates.
 
-    Where there is but one field, nothing else can tell a match from chance: the pairs that agree on it wholly, unless
-    they are so many that it cannot be a person's own.
+    Where there is but one field, nothing else can tell a match from chance. Pairs that agree on it wholly are matches
+    then, unless they are so many that it cannot be a person's own.
     """
     if len(comparisons) == 1:
-        n_same = candidates.counts[candidates.levels[:, 0] == comparisons[0].n_levels - 1].sum()
-        if n_same <= _MOST_SAME * np.sqrt(2 * n_pairs):
-            return float(max(n_same, 1.0) / n_pairs)
+        n_levels = comparisons[0].n_levels
+        n_same = candidates.counts[candidates.levels[:, 0] == n_levels - 1].sum()
+        is_own = n_same <= _MOST_SAME * np.sqrt(2 * n_pairs)
+        return float(max(n_same * is_own / _expected(n_levels)[-1] / n_pairs, 1e-15))
     return float(min(candidates.counts.sum() / 10 / n_pairs, 1e-2))
 
 
