@@ -9,7 +9,7 @@ The dear distance (Damerau-Levenshtein) is asked only where the cheap one (Jaro-
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -147,7 +147,9 @@ def comparisons(columns: Iterable[str]) -> list[Compared]:
             (Level(same("occupation"), "same"), Level(near("occupation", 0.88), "similar")),
         ),
     ]  # fmt: skip
-    return [comparison for comparison in every if comparison.column in there]
+    found = [comparison for comparison in every if comparison.column in there]
+    # Alone, a value's frequency is that of its person's records: it would speak against those who have most.
+    return found if len(found) > 1 else [replace(comparison, has_frequency=False) for comparison in found]
 
 
 def as_splink(comparison: Compared, m: Sequence[float], u: Sequence[float]) -> Any:

@@ -19,6 +19,12 @@ RECORD_ID: Final = "record_id"
 SHARED_IN_A_HOUSEHOLD: Final = frozenset({"surname", "city", "postcode", "phone", "email", "address"})
 """Comparisons on which relatives agree as often as one person's records do. The others belong to one person alone."""
 
+PLACE: Final = frozenset({"city", "postcode", "address"})
+"""Comparisons on which neighbours agree, together: a city says its postcodes and streets."""
+
+OWN: Final = frozenset({"given_name", "birthday", "gender"})
+"""What a person keeps for life. Records that mostly differ in one of these are relatives' or strangers'."""
+
 LABELS: Final = {
     "given_name": "given name",
     "surname": "surname",

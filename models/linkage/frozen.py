@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import duckdb
@@ -21,10 +21,11 @@ import pyarrow as pa
 
 from models.linkage import blocking, scoring
 from models.linkage.comparisons import comparisons
-from models.linkage.estimation import Weights
+from models.linkage.estimation import Alternative, Weights
 from models.linkage.evidence import with_evidence
 from models.linkage.learning import learn_weights
 from models.linkage.normalise import prepare
+from models.linkage.placeholders import blank_placeholders
 
 COMMON = 5
 """Records that must share a value for its own frequency to be kept: what fewer share could point at somebody."""
@@ -54,9 +55,15 @@ class Model:
             "rules": [list(rule) for rule in self.rules],
             "m": [levels.tolist() for levels in weights.m],
             "u": [levels.tolist() for levels in weights.u],
-            "household": [levels.tolist() for levels in weights.household],
             "match": weights.match,
-            "relative": weights.relative,
+            "alternatives": [
+                {
+                    "fields": sorted(kind.fields),
+                    "share": kind.share,
+                    "levels": [levels.tolist() for levels in kind.levels],
+                }
+                for kind in weights.alternatives
+            ],
             "rare": self.rare,
             "n_records": self.n_records,
         }
@@ -66,12 +73,17 @@ class Model:
         """Undo `parameters`. ValueError if another version wrote them."""
         if parameters.get("version") != VERSION:
             raise ValueError("the model was learned by another version")
-        levels = {
-            name: tuple(np.asarray(values, dtype=np.float64) for values in parameters[name])
-            for name in ("m", "u", "household")
-        }
-        items = tuple(comparisons(parameters["columns"]))
-        weights = Weights(items, match=parameters["match"], relative=parameters["relative"], **levels)
+        alternatives = tuple(
+            Alternative(frozenset(kind["fields"]), kind["share"], _arrays(kind["levels"]))
+            for kind in parameters["alternatives"]
+        )
+        weights = Weights(
+            tuple(comparisons(parameters["columns"])),
+            _arrays(parameters["m"]),
+            _arrays(parameters["u"]),
+            parameters["match"],
+            alternatives,
+        )
         return cls(
             tuple(parameters["columns"]),
             tuple(tuple(rule) for rule in parameters["rules"]),
@@ -94,14 +106,15 @@ def learn(
     with _connection(threads, memory_limit) as connection:
         columns = prepare(connection, table, alone=True)
         items = comparisons(columns)
+        # Before placeholders go: whoever is scored later may have one, and then it must count as common.
+        rare, shares = _frequencies(connection, scoring.frequency_columns(items))
+        blank_placeholders(connection, columns)
         rules = blocking.choose_rules(connection, columns, population) if items and table.num_rows > 1 else []
         n_pairs = blocking.make_pairs(connection, rules, is_two_source=False)
         if not n_pairs:
             return None
         weights = learn_weights(connection, items, table.num_rows, n_pairs, is_two_source=False)
-        model = Model(tuple(columns), tuple(rule.keys for rule in rules), weights, {}, table.num_rows)
-        rare, shares = _frequencies(connection, scoring.frequency_columns(items))
-        return replace(model, rare=rare), shares
+        return Model(tuple(columns), tuple(rule.keys for rule in rules), weights, rare, table.num_rows), shares
 
 
 class Records:
@@ -168,6 +181,10 @@ class Records:
         scoring.Scorer(connection, self._model.weights, "shares").score("asked", "scored")
         found = connection.execute('select id_l as "left", id_r as "right", score from scored').to_arrow_table()
         return with_evidence(connection, self._model.weights.comparisons, found)
+
+
+def _arrays(levels: list[list[float]]) -> tuple[np.ndarray, ...]:
+    return tuple(np.asarray(values, dtype=np.float64) for values in levels)
 
 
 @contextmanager

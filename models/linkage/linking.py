@@ -19,6 +19,7 @@ from models.linkage.evidence import with_evidence
 from models.linkage.fields import FIELDS
 from models.linkage.learning import learn_weights
 from models.linkage.normalise import prepare
+from models.linkage.placeholders import blank_placeholders
 
 THRESHOLD = 0.0
 """Bits above which two records, or the mean of two groups of them, are one person: more likely than not.
@@ -70,6 +71,7 @@ def link(
 def _link(connection: duckdb.DuckDBPyConnection, table: pa.Table, is_two_source: bool, *, explained: bool) -> Linkage:
     n_records = table.num_rows
     columns = prepare(connection, table)
+    blank_placeholders(connection, columns)
     items = comparisons(columns)
     rules = blocking.choose_rules(connection, columns) if items and n_records > 1 else []
     n_pairs = blocking.make_pairs(connection, rules, is_two_source=is_two_source)

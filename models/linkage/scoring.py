@@ -15,8 +15,7 @@ import duckdb
 import numpy as np
 
 from models.linkage.comparisons import Compared, as_splink
-from models.linkage.estimation import Patterns, Weights
-from models.linkage.fields import SHARED_IN_A_HOUSEHOLD
+from models.linkage.estimation import Alternative, Patterns, Weights
 
 _HOPELESS = -12.0
 """Bits below which a pair is not kept: it cannot sway a mean that it would not sway with this weight."""
@@ -70,16 +69,22 @@ class Scorer:
         self._connection.execute("drop table blocked")
 
     def _score(self) -> str:
-        """SQL: Splink's match weight, whose alternative is strangers, against strangers or relatives."""
+        """SQL: Splink's match weight, whose alternative is strangers, against strangers, relatives or neighbours."""
         weights = self._weights
-        of_relatives = [
-            _relatives_weight(item, weights.m[column], weights.u[column], weights.household[column])
-            for column, item in enumerate(weights.comparisons)
-            if item.field in SHARED_IN_A_HOUSEHOLD
+        strangers = max(1 - weights.match - sum(kind.share for kind in weights.alternatives), 1e-12)
+        odds = [
+            f"{kind.share / strangers} * pow(2.0, least(200.0, {' + '.join(self._agreeing(kind)) or '0.0'}))"
+            for kind in weights.alternatives
         ]
-        strangers = max(1 - weights.match - weights.relative, 1e-12)
-        odds = f"{weights.relative / strangers} * pow(2.0, least(200.0, {' + '.join(of_relatives) or '0.0'}))"
-        return f"match_weight - log2(1.0 + {odds})"
+        return f"match_weight - log2({' + '.join(['1.0', *odds])})"
+
+    def _agreeing(self, kind: Alternative) -> list[str]:
+        weights = self._weights
+        return [
+            _alternative_weight(item, weights.m[column], weights.u[column], kind.levels[column])
+            for column, item in enumerate(weights.comparisons)
+            if item.field in kind.fields
+        ]
 
 
 def frequency_columns(items: Sequence[Compared]) -> list[str]:
@@ -87,11 +92,11 @@ def frequency_columns(items: Sequence[Compared]) -> list[str]:
     return sorted({item.frequency_column for item in items if item.has_frequency})
 
 
-def _relatives_weight(item: Compared, m: np.ndarray, u: np.ndarray, household: np.ndarray) -> str:
-    """SQL: bits for relatives against strangers; the level is known by the weight that Splink gave it."""
+def _alternative_weight(item: Compared, m: np.ndarray, u: np.ndarray, other: np.ndarray) -> str:
+    """SQL: bits for that kind against strangers; the level is known by the weight that Splink gave it."""
     column = f"mw_{item.field}"
     cases = " ".join(
-        f"when abs({column} - {np.log2(m[level] / u[level])}) < 1e-9 then {np.log2(household[level] / u[level])}"
+        f"when abs({column} - {np.log2(m[level] / u[level])}) < 1e-9 then {np.log2(other[level] / u[level])}"
         for level in range(item.n_levels)
     )
     frequency = f" + mw_tf_adj_{item.field}" if item.has_frequency else ""
