@@ -70,7 +70,7 @@ def answer(rule: str, answers: dict[tuple[str, str], tuple[int, bool]]) -> bool 
 
 
 @pytest.mark.parametrize("rule", ["stricter", "latest"])
-@examples(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(versions=st.lists(VERSIONS, min_size=1, max_size=8))
 def test_the_answer_rests_on_the_rows_that_decide(
     ledger_models: CompiledModels, settings: Settings, rule: str, versions: list[Version]
