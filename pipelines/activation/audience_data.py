@@ -67,6 +67,21 @@ def prepare_persons(connection: duckdb.DuckDBPyConnection, published: Published)
     )
 
 
+def prepare_refusals(connection: duckdb.DuckDBPyConnection, published: Published) -> None:
+    """Temporary table `refusals` (channel, customer_id): who said no to marketing in a channel, whatever they said in
+    others."""
+    refused = (
+        """
+        SELECT DISTINCT channel, customer_id
+        FROM marts.customer_consents
+        WHERE purpose = 'marketing' AND is_live AND NOT is_granted
+        """
+        if "customer_consents" in published.tables
+        else "SELECT NULL::VARCHAR AS channel, NULL::VARCHAR AS customer_id WHERE false"
+    )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE refusals AS {refused}")
+
+
 def prepare_addresses(connection: duckdb.DuckDBPyConnection, channel: str | None) -> None:
     """Temporary table `addresses` (address, customer_id) of a destination that knows `channel`'s members, or all."""
     if channel is None:

@@ -48,6 +48,8 @@ SUPPRESSED = """
             WHEN undecided.is_missing THEN 'not among the customers'
             WHEN undecided.is_staff THEN 'staff'
             WHEN NOT undecided.has_consent THEN 'no consent to marketing'
+            WHEN undecided.customer_id IN (SELECT customer_id FROM refused_addresses)
+                THEN 'no consent to marketing in any channel of the campaign'
             WHEN reachable.customer_id IS NULL THEN 'no account at any destination of the campaign'
         END AS reason
     FROM undecided

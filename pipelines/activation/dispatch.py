@@ -225,12 +225,25 @@ def _with_contacts(
     unreached: list[Settlement] = []
     for one in prepared:
         contact = found.get(one.claim.customer_id)
-        if contact is None:
+        if contact is None and _takes_back(one.record):
+            reached.append(one)
+        elif contact is None:
             unreached.append(Settlement(one.claim, "rejected", f"no usable {kind} is known of this customer"))
         else:
             recipient = replace(one.record.recipient, contact=contact)
             reached.append(_Prepared(one.claim, replace(one.record, recipient=recipient)))
     return reached, unreached
+
+
+def _takes_back(record: Record) -> bool:
+    """Taking something back needs no contact, and of an erased person there is none."""
+    match record:
+        case TagChange():
+            return not record.add
+        case RecommendationList():
+            return not record.items
+        case _:
+            return isinstance(record, CouponRevocation)
 
 
 def _after_failed_look_up(claim: Claim, fault: BaseException | None, brake: Brake, now: datetime) -> Settlement:

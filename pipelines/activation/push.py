@@ -17,7 +17,12 @@ import sqlalchemy as sa
 
 from pipelines.activation import outbox
 from pipelines.activation.apart import inline
-from pipelines.activation.audience_data import prepare_addresses, prepare_coupon_history, prepare_persons
+from pipelines.activation.audience_data import (
+    prepare_addresses,
+    prepare_coupon_history,
+    prepare_persons,
+    prepare_refusals,
+)
 from pipelines.activation.campaigns import Campaign, CampaignFile, load_campaigns
 from pipelines.activation.contacts import contacts_of
 from pipelines.activation.coupons import home_secret
@@ -345,17 +350,26 @@ class _Planning:
             )
 
     def _campaign_addresses(self, destinations: dict[str, Configured]) -> None:
+        """Where each customer can be reached: not where they said no in the destination's own channel."""
+        prepare_refusals(self.connection, self.published)
         self.connection.execute(
             "CREATE OR REPLACE TEMP TABLE campaign_addresses "
             "(destination VARCHAR, customer_id VARCHAR, address VARCHAR)"
         )
+        self.connection.execute("CREATE OR REPLACE TEMP TABLE refused_addresses (customer_id VARCHAR)")
         for name, configured in destinations.items():
-            prepare_addresses(self.connection, configured.destination.capabilities().channel)
+            channel = configured.destination.capabilities().channel
+            prepare_addresses(self.connection, channel)
+            refused = "SELECT customer_id FROM refusals WHERE channel = ?"
             # Of several accounts at one destination the coupon goes to one, always the same.
             self.connection.execute(
-                "INSERT INTO campaign_addresses "
-                "SELECT ?, customer_id, min(address) FROM addresses GROUP BY customer_id",
-                [name],
+                "INSERT INTO campaign_addresses SELECT ?, customer_id, min(address) FROM addresses "
+                f"WHERE customer_id NOT IN ({refused}) GROUP BY customer_id",
+                [name, channel],
+            )
+            self.connection.execute(
+                f"INSERT INTO refused_addresses SELECT customer_id FROM addresses WHERE customer_id IN ({refused})",
+                [channel],
             )
 
 

@@ -16,9 +16,10 @@ import sqlalchemy as sa
 from pipelines.activation.tables import deliveries, destination_state, payloads, withdrawals
 from pipelines.audit import audit_log
 from pipelines.erasure.traces import Traces
+from pipelines.pulling.state import pulled_rows
 
-_CARED_FOR = {table.name for table in (deliveries, destination_state, payloads, withdrawals, audit_log)}
-"""Tables of deliveries have their own rules; the audit log names persons by keyed pseudonyms and is never changed."""
+_CARED_FOR = {table.name for table in (deliveries, destination_state, payloads, withdrawals, audit_log, pulled_rows)}
+"""Tables of deliveries have their own rules; the audit log and what pulls remember name nobody but by keyed digests."""
 
 _TEXTS = (sa.String, sa.Text, sa.JSON)
 _ROWS = 1_000

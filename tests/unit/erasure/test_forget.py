@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 
 from pipelines.activation.log import activation_log
+from pipelines.audit import entries
+from pipelines.erasure.access import answer_access
 from pipelines.erasure.carry_out import carry_out
 from pipelines.erasure.command import Forgotten, forget, readmit
 from pipelines.errors import ConfigurationError, PermanentError
@@ -129,6 +132,7 @@ def test_nothing_of_a_forgotten_person_is_left_in_any_file_and_everything_of_oth
     lake.assert_reconciled()
 
 
+@pytest.mark.slow
 def test_the_vault_forgets_the_person_and_still_knows_others(planted_lake: Lake) -> None:
     lake = planted_lake
     other = ("mini", "MINI-OTHER-1")
@@ -168,6 +172,7 @@ def _csv_order() -> str:
     )
 
 
+@pytest.mark.slow
 def test_a_membership_that_turns_out_to_be_the_persons_is_erased_with_what_it_did_before(planted_lake: Lake) -> None:
     lake = planted_lake
     _forget(lake, "phone", planted.PHONE)
@@ -202,6 +207,7 @@ def test_a_phone_that_others_carry_too_stays_theirs(lake: Lake) -> None:
     assert lake.raw("orders")[0]["guest_phone_token"] == row["phone_token"]
 
 
+@pytest.mark.slow
 def test_forgetting_twice_says_so_and_changes_nothing(planted_lake: Lake) -> None:
     _forget(planted_lake, "phone", planted.PHONE)
     parts = {path: path.read_bytes() for path in planted_lake.settings.raw.rglob("*.parquet")}
@@ -209,6 +215,7 @@ def test_forgetting_twice_says_so_and_changes_nothing(planted_lake: Lake) -> Non
     assert {path: path.read_bytes() for path in planted_lake.settings.raw.rglob("*.parquet")} == parts
 
 
+@pytest.mark.slow
 def test_the_note_names_files_and_lines_and_no_value(planted_lake: Lake) -> None:
     _forget(planted_lake, "phone", planted.PHONE)
     (note,) = (planted_lake.settings.home / "erasures").iterdir()
@@ -226,6 +233,7 @@ def test_the_note_names_files_and_lines_and_no_value(planted_lake: Lake) -> None
         assert line in text.splitlines()
 
 
+@pytest.mark.slow
 def test_exports_and_logs_that_name_the_person_go_and_others_stay(planted_lake: Lake) -> None:
     lake = planted_lake
     exports, logs = lake.settings.exports, lake.settings.logs
@@ -259,6 +267,7 @@ def test_whoever_is_not_known_is_told_so_without_the_value(
     assert len(value) < 6 or value not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_whoever_comes_back_is_taken_in_again_when_a_person_says_so(planted_lake: Lake) -> None:
     lake = planted_lake
     _forget(lake, "phone", planted.PHONE)
@@ -271,6 +280,7 @@ def test_whoever_comes_back_is_taken_in_again_when_a_person_says_so(planted_lake
     assert "POS-NEW-1" in {row["member_id"] for row in lake.raw("members")}
 
 
+@pytest.mark.slow
 def test_an_erasure_that_was_only_decided_is_carried_out_by_whoever_comes_next(
     planted_lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,3 +317,29 @@ def test_an_order_survives_without_showing_what_it_is_about(lake: Lake, tmp_path
         order = ErasureOrder("one", ("c1",), (("mini", "MINI-SECRET-5"),), values=("秘密的名字",))
         give(vault, order)
     assert found_in(lake.settings.vault, ("MINI-SECRET-5", "秘密的名字")) == []
+
+
+def test_access_tells_the_person_everything_and_nothing_of_others(planted_lake: Lake, tmp_path: Path) -> None:
+    lake = planted_lake
+    for as_json in (True, False):
+        out = tmp_path / f"answer-{as_json}"
+        told = answer_access(lake.settings, "phone", planted.PHONE, out, as_json=as_json, purpose="they asked")
+        text = out.read_text(encoding="utf-8")
+        for value in (
+            planted.NAME, planted.EMAIL, planted.ADDRESS, planted.UNIONID, planted.CARD, planted.WORDS,
+            planted.SEARCHED, planted.NICKNAME, planted.MINI_ID, planted.POS_ID, "O-member", "O-guest", "C1", "p1",
+        ):  # fmt: skip
+            assert value in text, value
+        assert planted.OTHER_PHONE not in text
+        assert planted.NAME not in told
+        assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    purposes = [entry["details"]["purpose"] for entry in entries(lake.engine, action="person.access")]
+    assert purposes == ["they asked", "they asked"]
+
+
+def test_access_into_no_folder_is_refused_before_anything_is_revealed(planted_lake: Lake, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="--out"):
+        answer_access(
+            planted_lake.settings, "phone", planted.PHONE, tmp_path / "no" / "file", as_json=True, purpose="x"
+        )
+    assert entries(planted_lake.engine, action="person") == []

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.activation.coupons import home_secret
 from pipelines.errors import ConfigurationError, PermanentError
-from pipelines.keys import TOKEN_VARIABLE, VAULT_VARIABLE, ensure_keys, load_keys
+from pipelines.key_rotation import drop_retired, examine_keys, rotate
+from pipelines.keys import RETIRED_VARIABLE, TOKEN_VARIABLE, VAULT_VARIABLE, ensure_keys, load_keys
 from pipelines.settings import Settings
 from pipelines.vault import Vault
 
@@ -101,3 +103,95 @@ def test_a_sealed_block_opens_for_its_person_alone_and_only_unchanged(tmp_path: 
         for person, data in (("batch:2", sealed), ("batch:1", sealed[:-1] + bytes([sealed[-1] ^ 1]))):
             with pytest.raises(PermanentError, match="does not open"):
                 vault.open_block(person, data)
+
+
+def _keys_of(settings: Settings) -> dict[str, int]:
+    with Vault.open(settings) as vault:
+        return vault.keys_in_use()
+
+
+def test_a_rotated_home_opens_with_the_new_key_alone_once_the_old_one_is_let_go(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    with Vault.open(settings) as vault:
+        vault.seal_identities([("t1", "phone", "13900000001"), ("t2", "phone", "13900000002")])
+        vault.seal_profiles([("pos", "m1", 1, 1, '{"name": "甲"}')])
+    old = load_keys(settings, {})
+    told = rotate(settings, lambda _line: None)
+    assert "3 data keys" in told
+    assert _keys_of(settings) == {load_keys(settings, {}).vault_key_id: 3}
+    assert load_keys(settings, {}).vault_key_id != old.vault_key_id
+    assert old.vault_key_id in load_keys(settings, {}).vault_keys
+    assert "can go" in examine_keys(settings)
+    drop_retired(settings)
+    with Vault.open(settings) as vault:
+        assert vault.reveal_identities(["t1", "t2"]) == {"t1": "13900000001", "t2": "13900000002"}
+        assert vault.reveal_members([("pos", "m1")])["name"].to_pylist() == ["甲"]
+    assert list(load_keys(settings, {}).vault_keys) == [load_keys(settings, {}).vault_key_id]
+    assert stat.S_IMODE(settings.key_file.stat().st_mode) == 0o600
+
+
+def test_a_rotation_that_was_cut_off_goes_on_with_the_same_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(home=tmp_path)
+    with Vault.open(settings) as vault:
+        vault.seal_identities([(f"t{number}", "phone", f"1390000000{number}") for number in range(5)])
+    with monkeypatch.context() as broken:
+        broken.setattr(Vault, "compact", lambda _self: (_ for _ in ()).throw(KeyboardInterrupt))
+        broken.setattr(Vault, "rewrap", lambda self: _once(self))
+        with pytest.raises(KeyboardInterrupt):
+            rotate(settings, lambda _line: None)
+    new = load_keys(settings, {}).vault_key_id
+    assert len(_keys_of(settings)) == 2
+    with pytest.raises(ConfigurationError, match="keys rotate"):
+        drop_retired(settings)
+    with pytest.raises(ConfigurationError, match="keys rotate"):
+        examine_keys(settings)
+    rotate(settings, lambda _line: None)
+    assert _keys_of(settings) == {new: 5}
+
+
+_rewrap = Vault.rewrap
+
+
+def _once(vault: Vault) -> int:
+    """Two keys, and then the process dies."""
+    _rewrap(vault, limit=2)
+    return 0
+
+
+def test_keys_of_the_environment_are_rotated_by_setting_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(home=tmp_path)
+    monkeypatch.setenv(TOKEN_VARIABLE, _key("a"))
+    monkeypatch.setenv(VAULT_VARIABLE, _key("b"))
+    with Vault.open(settings) as vault:
+        vault.seal_identities([("t1", "phone", "13900000001")])
+    with pytest.raises(ConfigurationError, match=RETIRED_VARIABLE):
+        rotate(settings, lambda _line: None)
+    monkeypatch.setenv(VAULT_VARIABLE, _key("c"))
+    with pytest.raises(ConfigurationError, match="not given"):
+        rotate(settings, lambda _line: None)
+    monkeypatch.setenv(RETIRED_VARIABLE, _key("b"))
+    rotate(settings, lambda _line: None)
+    monkeypatch.delenv(RETIRED_VARIABLE)
+    with Vault.open(settings) as vault:
+        assert vault.reveal_identities(["t1"]) == {"t1": "13900000001"}
+
+
+def test_a_vault_that_is_no_database_is_told_in_words(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    with Vault.open(settings):
+        pass
+    (settings.vault / "vault.db").write_bytes(b"not a database at all" * 100)
+    with pytest.raises(ConfigurationError, match="backup"):
+        Vault.open(settings)
+
+
+def test_a_push_with_another_homes_token_key_is_refused_before_a_second_code_is_made(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    with Vault.open(settings):
+        pass
+    home_secret(settings)
+    settings.key_file.unlink()
+    ensure_keys(Settings(home=tmp_path / "other"), {})
+    (tmp_path / "other" / "keys.yml").rename(settings.key_file)
+    with pytest.raises(ConfigurationError, match="token key is not the one"):
+        home_secret(settings)
