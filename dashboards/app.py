@@ -71,6 +71,7 @@ PAGES = (
     Page("customers", ":material/groups:", roles=("admin", "analyst", "marketer", "store_manager")),
     Page("activation", ":material/send:", roles=_HEAD_OFFICE),
     Page("health", ":material/health_and_safety:", roles=("admin", "analyst", "auditor")),
+    Page("models", ":material/model_training:", roles=_HEAD_OFFICE),
     Page("definitions", ":material/menu_book:", needs_data=False, roles=ROLES),
 )
 

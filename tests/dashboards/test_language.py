@@ -49,7 +49,7 @@ def test_every_key_the_code_names_exists() -> None:
 def test_every_key_is_used() -> None:
     """By name, or by its group where the code picks one of a group."""
     picked = {"pages", "filters", "columns", "lifecycle", "strategies", "operations", "run_states", "delivery_states"}
-    picked |= {"feeds", "health", "activation", "roles"}
+    picked |= {"feeds", "health", "activation", "roles", "models", "what_if"}
     literals = {
         node.value
         for path in sorted(DASHBOARDS.rglob("*.py"))
