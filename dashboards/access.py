@@ -26,6 +26,8 @@ RULES: dict[str, Rule] = {
     "products": "open",
     "run_settings": "open",
     "segments": "open",
+    "rfm_cells": "open",
+    "rfm_cutoffs": "open",
     "model_versions": "open",
     "model_metrics": "open",
     "model_calibration": "open",

@@ -73,6 +73,7 @@ PAGES = (
     Page("activation", ":material/send:", roles=_HEAD_OFFICE),
     Page("reviews", ":material/rule:"),
     Page("health", ":material/health_and_safety:", roles=("admin", "analyst", "auditor")),
+    Page("models", ":material/model_training:", roles=_HEAD_OFFICE),
     Page("definitions", ":material/menu_book:", needs_data=False, roles=ROLES),
 )
 

@@ -181,3 +181,29 @@ def parts(
         )
         .properties(height=BAR_STEP * len(order) + 100)
     )
+
+
+def calibration(frame: pd.DataFrame, *, titles: dict[str, str]) -> alt.LayerChart:
+    """Points of columns `predicted` and `actual`, greater for more `members`, beside a perfect model's diagonal."""
+    import altair as alt
+    import pandas as pd
+
+    reach = float(max(frame["predicted"].max(), frame["actual"].max())) or 1.0
+    diagonal = (
+        alt.Chart(pd.DataFrame({"predicted": [0.0, reach], "actual": [0.0, reach]}))
+        .mark_line(color=GREY, strokeDash=[4, 4])
+        .encode(x="predicted:Q", y="actual:Q")
+    )
+    points = (
+        alt.Chart(frame)
+        .mark_circle(color=BLUE, opacity=0.85)
+        .encode(
+            x=alt.X("predicted:Q", title=titles["predicted"]),
+            y=alt.Y("actual:Q", title=titles["actual"]),
+            size=alt.Size("members:Q", legend=None, scale=alt.Scale(range=[40, 240])),
+            tooltip=[
+                alt.Tooltip(f"{name}", title=titles[name]) for name in ("group", "predicted", "actual", "members")
+            ],
+        )
+    )
+    return (diagonal + points).properties(height=300)

@@ -35,6 +35,8 @@ MARTS: dict[str, tuple[str, ...]] = {
         "customer_tags": "customer_id tag value since source",
         "segment_members": "segment customer_id since",
         "recommendations": "customer_id rank sku score reason strategy store_id as_of",
+        "rfm_cells": "r_score f_score m_score segment",
+        "rfm_cutoffs": "score method recency_days frequency monetary",
         "customer_scores": "customer_id p_alive expected_orders_90d expected_orders_90d_low expected_orders_90d_high "
         "clv_12m clv_12m_low clv_12m_high churn_probability churn_horizon_days next_order_due next_order_earliest "
         "next_order_latest model_version churn_model_version as_of",

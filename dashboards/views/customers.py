@@ -16,6 +16,7 @@ from dashboards import charts
 from dashboards.components import Card, Context, behind, cards, chart, nothing, section, table, to_frame
 from dashboards.data import MissingDataError
 from dashboards.queries import customers as queries
+from dashboards.views import what_if
 
 LIFECYCLE = ("new", "active", "at_risk", "dormant", "lost")
 
@@ -46,6 +47,8 @@ def render(context: Context) -> None:
         _draw_lifecycle(context, snapshot_date)
     with section(language, language.text("customers.movement"), key="chart-movement", metric="movement"):
         _draw_movement(context, snapshot_date)
+    with section(language, language.text("what_if.title"), key="what-if", metric="what_if"):
+        what_if.draw(context, snapshot_date)
     with section(language, language.text("customers.one"), key="one-customer", metric="recommendation"):
         _draw_one(context, snapshot_date)
 

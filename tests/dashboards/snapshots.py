@@ -144,6 +144,43 @@ SELECT * EXCLUDE (known_days),
     lag(segment) OVER (PARTITION BY customer_id ORDER BY snapshot_date) AS previous_segment
 FROM named;
 
+CREATE TABLE marts.rfm_cells AS
+SELECT r.score::INTEGER AS r_score, f.score::INTEGER AS f_score, m.score::INTEGER AS m_score,
+    CASE WHEN r.score >= 4 AND f.score >= 4 THEN 'champions' WHEN r.score >= 3 AND f.score >= 3 THEN 'loyal'
+        WHEN r.score = 5 AND f.score = 1 THEN 'new_customers' WHEN r.score >= 4 THEN 'promising'
+        WHEN r.score = 3 THEN 'about_to_sleep' WHEN r.score = 2 AND f.score >= 3 THEN 'cannot_lose'
+        WHEN r.score = 2 THEN 'slipping' ELSE 'hibernating' END AS segment
+FROM range(1, 6) AS r (score), range(1, 6) AS f (score), range(1, 6) AS m (score);
+
+CREATE TABLE marts.rfm_cutoffs AS
+SELECT * FROM (VALUES
+    (2, 'fixed', 90::BIGINT, 2::BIGINT, 300.01::DECIMAL(18, 2)), (3, 'fixed', 45, 3, 700.01),
+    (4, 'fixed', 21, 4, 1500.01), (5, 'fixed', 7, 5, 3000.01)
+) AS cutoffs (score, method, recency_days, frequency, monetary);
+
+CREATE TABLE marts.model_versions AS
+SELECT 'churn' AS model, 'churn-20260601-0123456789' AS version, DATE '2026-06-01' AS as_of,
+    DATE '2025-06-01' AS window_start, DATE '2026-06-01' AS window_end, 900::BIGINT AS rows, 7::BIGINT AS seed,
+    'in_use' AS status, 'first version' AS reason, 'Measured on later days.' AS protocol,
+    'The model beats the best simple rule.' AS notes, '{}' AS parameters, '{}' AS card,
+    TIMESTAMP '2026-06-02 04:00:00' AS registered_at;
+
+CREATE TABLE marts.model_metrics AS
+SELECT 'churn' AS model, 'churn-20260601-0123456789' AS version, metric, predictor, value
+FROM (VALUES ('auc', 'model', 0.8), ('auc', 'recency', 0.7), ('brier', 'model', 0.2)) AS figures (
+    metric, predictor, value
+);
+
+CREATE TABLE marts.model_calibration AS
+SELECT 'churn' AS model, 'churn-20260601-0123456789' AS version, position::INTEGER AS position,
+    position || '0%' AS bin, position / 10.0 AS predicted, position / 11.0 AS actual, 90::BIGINT AS members
+FROM range(1, 10) AS points (position);
+
+CREATE TABLE marts.model_drift AS
+SELECT 'churn' AS model, DATE '2026-06-30' AS as_of, input, 'churn-20260601-0123456789' AS version, psi,
+    psi >= 0.25 AS is_warning
+FROM (VALUES ('recency_days', 0.3), ('order_days', 0.01)) AS found (input, psi);
+
 CREATE TABLE marts.customers AS
 SELECT customer_id, mode(channel) AS preferred_channel, mode(channel) AS first_channel,
     'S' || lpad((1 + hash(customer_id) % 12)::VARCHAR, 2, '0') AS home_store_id, false AS is_staff

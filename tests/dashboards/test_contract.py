@@ -13,16 +13,17 @@ import yaml
 from dashboards.access import RULES, Scope
 from dashboards.data import Reader, find_snapshot
 from dashboards.filters import Filters
-from dashboards.queries import activation, customer, customers, health, overview, shared
+from dashboards.queries import activation, customer, customers, health, models, overview, shared
 from pipelines.marts_contract import MARTS
 from pipelines.settings import DBT_PROJECT, load_settings
 from tests.dashboards.snapshots import publish
 
-MODULES = (activation, customer, customers, health, overview, shared)
+MODULES = (activation, customer, customers, health, overview, shared, models)
 DAY = date(2026, 5, 31)
 VALUES = {
     "start": DAY, "end": DAY, "day": DAY, "snapshot_date": DAY, "weeks": 4, "customer_id": "c1", "language": "zh",
-    "channel_0": "mall", "store_0": "S01",
+    "channel_0": "mall", "store_0": "S01", "version": "churn-1", "model": "churn",
+    **{f"{measure}_{score}": score for measure in "rfm" for score in range(2, 6)},
 }  # fmt: skip
 FILTERS = Filters("90", DAY, DAY, ("mall",), ("S01",))
 

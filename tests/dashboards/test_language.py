@@ -49,7 +49,18 @@ def test_every_key_the_code_names_exists() -> None:
 def test_every_key_is_used() -> None:
     """By name, or by its group where the code picks one of a group."""
     picked = {"pages", "filters", "columns", "lifecycle", "strategies", "operations", "run_states", "delivery_states"}
-    picked |= {"feeds", "health", "activation", "roles", "reviews", "review_states", "review_fields", "agreements"}
+    picked |= {
+        "feeds",
+        "health",
+        "activation",
+        "roles",
+        "reviews",
+        "review_states",
+        "review_fields",
+        "agreements",
+        "models",
+        "what_if",
+    }
     picked |= {"identity_kinds", "link_relations"}
     literals = {
         node.value

@@ -96,16 +96,20 @@ def test_a_snapshot_of_an_older_version_names_what_it_lacks(open_page: OpenPage,
         "health": ("drift", "waiting", "activation_log"),
         "activation": ("activation_log",),
         "reviews": ("identity_reviews",),
+        "models": ("model_drift",),
     }[page]
     drop(home, *lacking)
     app = open_page(ADDRESSES[page], lang="en")
     assert not app.exception
     shown = [info.value for info in app.info]
-    named = {"overview": "category_daily", "customers": "recommendations", "reviews": "identity_reviews"}.get(
-        page, "activation_log"
-    )
+    named = {
+        "overview": "category_daily",
+        "customers": "recommendations",
+        "reviews": "identity_reviews",
+        "models": "model_drift",
+    }.get(page, "activation_log")
     assert any(named in text for text in shown), shown
-    assert app.metric or page in ("activation", "reviews")
+    assert app.metric or page in ("activation", "reviews", "models")
 
 
 def test_the_activation_page_counts_what_waits_and_failed_and_says_why(open_page: OpenPage) -> None:
@@ -303,3 +307,28 @@ def test_markup_in_a_tag_is_shown_as_text(open_page: OpenPage, home: Path, reade
     app.text_input(key="customer_id").set_value(customer).run()
     badges = next(element.value for element in app.markdown if "note" in element.value)
     assert badges.count("[") == badges.count("]") == badges.count(":blue-badge[")
+
+
+def test_the_models_page_shows_the_model_beside_the_rules_and_what_drifted(open_page: OpenPage) -> None:
+    app = open_page("models", lang="en")
+    assert not app.exception
+    shown = words_of(app)
+    assert all(words("en")[f"models.{name}"] in shown for name in ("in_use", "metrics", "calibration", "drift"))
+    tables = [frame.value for frame in app.dataframe]
+    figures = next(table for table in tables if "predictor" in table.columns)
+    assert list(figures["predictor"]) == [words("en")["models.predictor_model"], "recency", "The model"]
+    drift = next(table for table in tables if "psi" in table.columns)
+    assert list(drift["input"]) == ["recency_days", "order_days"]
+
+
+def test_what_if_says_that_the_cutoffs_must_grow_and_counts_those_who_move(open_page: OpenPage) -> None:
+    app = open_page("customers", lang="en")
+    as_it_is = next(frame.value for frame in app.dataframe if "customers_then" in frame.value.columns)
+    assert list(as_it_is["customers_then"]) == list(as_it_is["customers_now"])
+    app.number_input(key="what-if-r_5").set_value(21).run()
+    assert words("en")["what_if.must_grow"] in [warning.value for warning in app.warning]
+    app.number_input(key="what-if-r_5").set_value(20).run()
+    other = next(frame.value for frame in app.dataframe if "customers_then" in frame.value.columns)
+    assert list(other["customers_now"]) == list(as_it_is["customers_now"])
+    assert list(other["customers_then"]) != list(as_it_is["customers_then"])
+    assert other["customers_then"].sum() == as_it_is["customers_now"].sum()
