@@ -49,8 +49,8 @@ class PairFeatures:
     decay, slow and fast. repeats: weight × √ repeat rate. category_days, category_weight: days and weight of the
     item's whole category. repeat_rate: of the item. popularity, sold: the item's share of all purchases, in
     ten-thousandths, lately and ever; trend is popularity / sold. basket_size, visits: of the customer, items a day and
-    days of purchase. age, gap: days since the item's last purchase and between its purchases. All are 0 where there is nothing
-    to count; shares, and not counts, so that an order learned on some customers holds for all of them.
+    days of purchase. age, gap: days since the item's last purchase and between its purchases. All are 0 where there
+    is nothing to count; shares, and not counts, so that an order learned on some customers holds for all of them.
     """
 
     def __init__(self, interactions: Interactions) -> None:
