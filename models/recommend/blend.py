@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from models.recommend.exclusions import exclusions
 from models.recommend.interactions import FloatArray, IntArray, Interactions
+from models.recommend.order import Order
+from models.recommend.pairs import PairFeatures, Pairs
 from models.recommend.settings import RecommendSettings
 from models.recommend.strategy import NOBODY, Strategy, take_rows
 from models.recommend.top_k import position_within, top_k
@@ -25,6 +27,12 @@ CELLS_PER_CHUNK = 1_500_000
 
 VARIANTS_LOOKED_THROUGH = 3
 """Candidates per place, so that dropping variants of one product leaves enough others."""
+
+PROPOSALS = 30
+"""Items that each strategy may propose to a learned order, beside the customer's own."""
+
+LEAST_ATTRIBUTION = 0.02
+"""Weight with which a strategy that only an order asks for competes for being named as the reason."""
 
 BARRED = np.float32(-1e6)
 
@@ -46,16 +54,29 @@ class Picks:
 
 
 class Blend:
-    """Score: Σ weight × strategy score / the customer's largest of that strategy, divided by the sum of the weights."""
+    """Score: Σ weight × strategy score / the customer's largest of that strategy, divided by the sum of the weights.
+
+    With an order, its score instead, for customers with purchases; candidates are then the customer's own items and
+    the best of each strategy.
+    """
 
     def __init__(
-        self, strategies: Sequence[tuple[Strategy, float]], interactions: Interactions, settings: RecommendSettings
+        self,
+        strategies: Sequence[tuple[Strategy, float]],
+        interactions: Interactions,
+        settings: RecommendSettings,
+        order: Order | None = None,
     ) -> None:
-        """Fit every strategy that has a weight."""
-        used = [(strategy, weight) for strategy, weight in strategies if weight > 0]
+        """Fit every strategy that has a weight or that the order asks for."""
+        asked = () if order is None else order.strategies
+        used = [(strategy, weight) for strategy, weight in strategies if weight > 0 or strategy.name in asked]
         total = sum(weight for _, weight in used)
         self.strategies: list[Strategy] = [strategy.fit(interactions) for strategy, _ in used]
         self._weights = [weight / total for _, weight in used]
+        self._order = order
+        self._attention = 0.0 if order is None else LEAST_ATTRIBUTION / total
+        self._features = None if order is None else PairFeatures(interactions)
+        self._offered = interactions.catalogue.is_sellable
         self._settings = settings
         self._group = interactions.catalogue.group
         self._has_variants = len(np.unique(self._group)) < len(self._group)
@@ -70,8 +91,8 @@ class Blend:
         """
         known = np.flatnonzero(rows != NOBODY)
         widths = np.diff(self._owned.indptr)[rows[known]] if len(known) else np.empty(0, dtype=np.int64)
-        order = np.argsort(widths, kind="stable")
-        chunks = self._chunks(known[order], widths[order], k)
+        by_width = np.argsort(widths, kind="stable")
+        chunks = self._chunks(known[by_width], widths[by_width], k)
         with ThreadPoolExecutor(self._settings.threads) as pool:
             parts = list(pool.map(lambda chunk: self._pick_chunk(rows[chunk], chunk, k), chunks))
         unknown = np.flatnonzero(rows == NOBODY)
@@ -84,35 +105,90 @@ class Blend:
         boundary = np.cumsum(np.minimum(reach, len(self._group) + 1)) // CELLS_PER_CHUNK
         return [chunk for chunk in np.split(positions, np.flatnonzero(np.diff(boundary)) + 1) if len(chunk)]
 
+    def candidates(self, rows: IntArray, k: int) -> Pairs:
+        """The pairs that the order is asked about when k are picked for each of these rows of the interactions.
+
+        Raises ValueError without an order.
+        """
+        parts = []
+        for chunk in self._chunks(np.arange(len(rows)), np.diff(self._owned.indptr)[rows], k):
+            scores, barred = self._scores(rows[chunk], k)
+            parts.append(self._pairs(rows[chunk], scores, barred, k)[2])
+        names = parts[0].names if parts else ()
+        return Pairs(
+            np.concatenate([part.rows for part in parts]) if parts else np.empty(0, dtype=np.int64),
+            np.concatenate([part.items for part in parts]) if parts else np.empty(0, dtype=np.int64),
+            np.concatenate([part.values for part in parts]) if parts else np.empty((0, 0), dtype=np.float32),
+            names,
+        )
+
     def _pick_chunk(self, rows: IntArray, positions: IntArray, k: int) -> Picks:
-        barred = take_rows(self._excluded, rows)
+        scores, barred = self._scores(rows, k)
+        largest = [_row_maxima(matrix) for matrix in scores]
         owned = take_rows(self._owned, rows)
-        depth = k + int((np.diff(barred.indptr) + np.diff(owned.indptr)).max(initial=0))
-        blended, scales = self._blend(rows, depth)
-        allowed = blended + barred * BARRED
+        if self._order is not None and owned.nnz:
+            local, item, pairs = self._pairs(rows, scores, barred, k)
+            ordered = sp.csr_array((self._order.score(pairs), (local, item)), shape=barred.shape)
+            # Without a purchase there is nothing that an order could have learned from.
+            has_none = (np.diff(owned.indptr) == 0).astype(np.float32)
+            scored = sp.csr_array(ordered + sp.diags_array(has_none) @ self._blend(scores, largest))
+        else:
+            scored = self._blend(scores, largest)
+        allowed = scored + barred * BARRED
         allowed.data = np.maximum(allowed.data, 0)
         repeats = sp.csr_array(allowed.multiply(owned > 0))
         local, item, score, is_filler = self._candidates(repeats, sp.csr_array(allowed - repeats), k)
-        order = np.lexsort((item, -score, is_filler, local))
-        local, item, score = local[order], item[order], score[order]
+        in_order = np.lexsort((item, -score, is_filler, local))
+        local, item, score = local[in_order], item[in_order], score[in_order]
         rank = position_within(local)
         kept = rank < k
         local, item, score, rank = local[kept], item[kept], score[kept], rank[kept]
+        scales = [
+            _inverse(most) * max(weight, self._attention) for most, weight in zip(largest, self._weights, strict=True)
+        ]
         strategy, evidence = self._attribute(rows[local], item, [scale[local] for scale in scales])
         return Picks(positions[local], rank + 1, item, _never_rising(score, rank, local, k), strategy, evidence)
 
-    def _blend(self, rows: IntArray, depth: int) -> tuple[sp.csr_array, list[FloatArray]]:
-        """Blended scores of the rows, and of each strategy the factor that its scores of a row were scaled with."""
-        blended = sp.csr_array((len(rows), len(self._group)), dtype=np.float32)
-        scales = []
-        for strategy, weight in zip(self.strategies, self._weights, strict=True):
-            scores = strategy.score(rows, depth)
-            largest = _row_maxima(scores)
-            scale = np.divide(weight, largest, out=np.zeros_like(largest), where=largest > 0).astype(np.float32)
-            scores.data = scores.data * np.repeat(scale, np.diff(scores.indptr))
-            blended = blended + scores
-            scales.append(scale)
-        return sp.csr_array(blended), scales
+    def _scores(self, rows: IntArray, k: int) -> tuple[list[sp.csr_array], sp.csr_array]:
+        """Each strategy's scores of the rows, deep enough to fill k places, and what is barred."""
+        barred = take_rows(self._excluded, rows)
+        owned = take_rows(self._owned, rows)
+        depth = k + int((np.diff(barred.indptr) + np.diff(owned.indptr)).max(initial=0))
+        return [strategy.score(rows, depth) for strategy in self.strategies], barred
+
+    def _blend(self, scores: list[sp.csr_array], largest: list[FloatArray]) -> sp.csr_array:
+        """The weighted sum; each strategy is scaled to at most 1 a row."""
+        blended = sp.csr_array(scores[0].shape, dtype=np.float32)
+        for matrix, most, weight in zip(scores, largest, self._weights, strict=True):
+            if weight > 0:
+                scale = (_inverse(most) * weight).astype(np.float32)
+                data = matrix.data * np.repeat(scale, np.diff(matrix.indptr))
+                blended = blended + sp.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+        return sp.csr_array(blended)
+
+    def _pairs(
+        self, rows: IntArray, scores: list[sp.csr_array], barred: sp.csr_array, k: int
+    ) -> tuple[IntArray, IntArray, Pairs]:
+        """Local row and item of the candidates of rows with purchases, and their features."""
+        if self._features is None:
+            raise ValueError("only a blend with an order has candidates")
+        owned = take_rows(self._owned, rows)
+        own = owned.tocoo()
+        found = [own.coords[0] * np.int64(owned.shape[1]) + own.coords[1]]
+        for matrix in scores:
+            matrix.sort_indices()
+            others = matrix + (barred + owned) * BARRED
+            others.data = np.maximum(others.data, 0)
+            local, item, _ = top_k(sp.csr_array(others), max(PROPOSALS, VARIANTS_LOOKED_THROUGH * k))
+            found.append(local * np.int64(owned.shape[1]) + item)
+        local, item = np.divmod(np.unique(np.concatenate(found)), owned.shape[1])
+        kept = self._offered[item] & (np.diff(owned.indptr)[local] > 0)
+        local, item = local[kept], item[kept]
+        opinions = {
+            strategy.name: np.asarray(matrix[local, item]).ravel() if matrix.nnz else np.zeros(len(item))
+            for strategy, matrix in zip(self.strategies, scores, strict=True)
+        }
+        return local, item, self._features.of(rows[local], item, opinions)
 
     def _candidates(
         self, repeats: sp.csr_array, others: sp.csr_array, k: int
@@ -146,6 +222,11 @@ class Blend:
             most[better], chosen[better] = added[better], number
             evidence[better] = explanation.evidence[better]
         return chosen, evidence
+
+
+def _inverse(largest: FloatArray) -> FloatArray:
+    """1 / x, 0 where x is 0."""
+    return np.divide(1, largest, out=np.zeros_like(largest), where=largest > 0)
 
 
 def _row_maxima(scores: sp.csr_array) -> FloatArray:

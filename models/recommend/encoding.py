@@ -16,11 +16,15 @@ import pyarrow.compute as pc
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from models.recommend.interactions import Catalogue, IntArray, Interactions
+from models.recommend.context import Context, Profiles, Sales, build_context, known_customers
+from models.recommend.interactions import UNKNOWN, Catalogue, IntArray, Interactions
 from models.recommend.settings import RecommendSettings
 
 FAINTEST_WEIGHT = 1e-6
 """Floor of a decayed weight, so that products of very old purchases do not vanish in single precision."""
+
+FRESH_HALF_LIFE_DAYS = 10.0
+"""Of `Interactions.fresh`: what was bought in the last weeks."""
 
 OLDEST_AGE = 36_500
 """Days from which purchases count as equally old; it keeps a date of the year 1 from widening the sort key."""
@@ -28,22 +32,31 @@ OLDEST_AGE = 36_500
 NOTHING_LEFT = 1e-6
 """Net quantity up to which all goods went back: weights in kilogrammes need not cancel exactly in floats."""
 
-UNKNOWN = -1
 
-
-def encode(purchases: pa.Table, products: pa.Table, as_of: date, settings: RecommendSettings) -> Interactions:
-    """Encode purchases and products.
+def encode(
+    purchases: pa.Table,
+    products: pa.Table,
+    as_of: date,
+    settings: RecommendSettings,
+    profiles: Profiles | None = None,
+) -> Interactions:
+    """Encode purchases, products and what else is known of customers.
 
     purchases: customer_id (null: unidentified, counts for popularity alone), sku, ordered_on DATE, quantity. Rows
       after as_of, without sku or without date are left out. A quantity below zero is a return; a pair whose quantities
-      sum to zero or less is no purchase, but still counts as just bought. A null quantity counts as one.
-    products: sku, name, category, is_sellable; optional spu (variants of one product) and is_durable. A sku on several
-      rows (one a channel) is sellable where any row says so and takes its first name and category in row order.
+      sum to zero or less is no purchase, but still counts as just bought. A null quantity counts as one. Optional
+      store_id: where it was bought.
+    products: sku, name, category, is_sellable; optional spu (variants of one product), brand, stage (`line:number`,
+      such as milk_powder:2) and is_durable. A sku on several rows (one a channel) is sellable where any row says so and
+      takes its first name and category in row order.
     Raises ValueError naming the column that is missing.
     """
     _require(purchases, "purchases", ("customer_id", "sku", "ordered_on", "quantity"))
     _require(products, "products", ("sku", "name", "category", "is_sellable"))
+    profiles = profiles or Profiles()
+    known = known_customers(profiles)
     row, customers = _coded(purchases.column("customer_id"))
+    row, customers = _with_known(row, customers, known["customer_id"])
     sku_code, skus = _coded(purchases.column("sku"))
     catalogue = _catalogue(products, skus)
     # Both are sorted alike, so an item's place among the purchased is found by search.
@@ -51,9 +64,27 @@ def encode(purchases: pa.Table, products: pa.Table, as_of: date, settings: Recom
     age = _ages(purchases.column("ordered_on"), as_of)
     quantity = _numbers(purchases.column("quantity"))
     counted = (item != UNKNOWN) & (age >= 0)
+    sold = counted & (quantity > 0)
+    stores = _stores(purchases).filter(pl.Series(sold))
+    context = build_context(
+        profiles, known, customers, catalogue.sku, Sales(stores, item[sold], age[sold]), as_of
+    )  # fmt: skip
     days = _net_days(row[counted], item[counted], age[counted], quantity[counted], len(catalogue))
-    del row, sku_code, item, age, quantity, counted
-    return _assemble(catalogue, customers, days, settings)
+    del row, sku_code, item, age, quantity, counted, sold, stores
+    return _assemble(catalogue, customers, days, context, settings)
+
+
+def _stores(purchases: pa.Table) -> pl.Series:
+    if "store_id" not in purchases.column_names:
+        return pl.Series("store_id", [None], dtype=pl.String).new_from_index(0, purchases.num_rows)
+    return pl.Series("store_id", purchases.column("store_id").cast(pa.large_string()))
+
+
+def _with_known(row: IntArray, customers: pl.Series, known: pl.Series) -> tuple[IntArray, pl.Series]:
+    """Rows and customers with those added of whom something is known beside purchases."""
+    everybody = pl.concat([customers.rename("customer_id"), known]).unique().sort()
+    place = np.append(everybody.search_sorted(customers).to_numpy().astype(np.int64), UNKNOWN)
+    return place[row], everybody
 
 
 def _require(table: pa.Table, what: str, columns: tuple[str, ...]) -> None:
@@ -89,29 +120,44 @@ def _numbers(quantity: pa.ChunkedArray) -> NDArray[np.float64]:
 
 def _catalogue(products: pa.Table, bought: pl.Series) -> Catalogue:
     offered = pl.DataFrame(products)
-    for column, default in (("spu", pl.lit(None, pl.String)), ("is_durable", pl.lit(False))):
+    nothing = pl.lit(None, pl.String)
+    for column, default in (("spu", nothing), ("brand", nothing), ("stage", nothing), ("is_durable", pl.lit(False))):
         if column not in offered.columns:
             offered = offered.with_columns(default.alias(column))
     offered = (
-        offered.with_columns(pl.col("sku", "name", "category", "spu").cast(pl.String))
+        offered.with_columns(pl.col("sku", "name", "category", "spu", "brand", "stage").cast(pl.String))
         .filter(pl.col("sku").is_not_null())
         .group_by("sku", maintain_order=True)
         .agg(
-            pl.col("name", "category", "spu").drop_nulls().first(),
+            pl.col("name", "category", "spu", "brand", "stage").drop_nulls().first(),
             pl.col("is_sellable", "is_durable").cast(pl.Boolean).fill_null(False).any(),
         )
     )
     sold_only = pl.DataFrame({"sku": bought}).join(offered, on="sku", how="anti")
     merged = pl.concat([offered, sold_only], how="diagonal").sort("sku")
     product = pl.coalesce("spu:" + pl.col("spu"), "sku:" + pl.col("sku"))
+    family, stage, families = _stages(merged["stage"])
     return Catalogue(
         sku=merged["sku"],
         name=merged["name"],
         category=_ranked(merged["category"]),
         group=_ranked(merged.select(product.alias("product"))["product"]),
+        brand=_ranked(merged["brand"]),
+        stage_family=family,
+        stage=stage,
+        families=families,
         is_sellable=merged["is_sellable"].fill_null(False).to_numpy(),
         is_durable=merged["is_durable"].fill_null(False).to_numpy(),
     )
+
+
+def _stages(labels: pl.Series) -> tuple[IntArray, IntArray, tuple[str, ...]]:
+    """Line and number of `line:number` labels and the lines' names; UNKNOWN for what does not read so."""
+    line = labels.str.extract(r"^\s*(.+?)\s*:\s*\d{1,4}\s*$")
+    number = labels.str.extract(r":\s*(\d{1,4})\s*$").cast(pl.Int64)
+    names = tuple(line.drop_nulls().unique().sort().to_list())
+    stage = np.where(line.is_not_null().to_numpy(), number.fill_null(UNKNOWN).to_numpy(), UNKNOWN)
+    return _ranked(line), stage.astype(np.int64), names
 
 
 def _ranked(labels: pl.Series) -> IntArray:
@@ -149,7 +195,9 @@ def _net_days(row: IntArray, item: IntArray, age: IntArray, quantity: NDArray[np
     return _Days(customer.astype(np.int32), product.astype(np.int32), day.astype(np.int32), net)
 
 
-def _assemble(catalogue: Catalogue, customers: pl.Series, days: _Days, settings: RecommendSettings) -> Interactions:
+def _assemble(
+    catalogue: Catalogue, customers: pl.Series, days: _Days, context: Context, settings: RecommendSettings
+) -> Interactions:
     n_items = len(catalogue)
     pair_starts = _starts(days.row, days.item)
     pair_lengths = np.diff(np.append(pair_starts, len(days.row)))
@@ -160,17 +208,29 @@ def _assemble(catalogue: Catalogue, customers: pl.Series, days: _Days, settings:
     bought = _PairMatrices(sold.where(sold.row != UNKNOWN), (len(customers), n_items))
     touched = _PairMatrices(days.where(days.row != UNKNOWN), (len(customers), n_items))
     decayed = np.power(0.5, bought.age / settings.history_half_life_days)
+    fresh = np.power(0.5, bought.age / FRESH_HALF_LIFE_DAYS)
     return Interactions(
         catalogue=catalogue,
         customers=customers,
         weight=bought.reduced(np.add, np.maximum(decayed, FAINTEST_WEIGHT).astype(np.float32)),
+        fresh=bought.reduced(np.add, np.maximum(fresh, FAINTEST_WEIGHT).astype(np.float32)),
         days=bought.reduced(np.add, np.ones(len(bought.age), dtype=np.float32)),
+        visits=_visits(sold, len(customers)),
         last_age=bought.reduced(np.minimum, bought.age + np.float32(1)),
         first_age=bought.reduced(np.maximum, bought.age + np.float32(1)),
         touched_age=touched.reduced(np.minimum, touched.age + np.float32(1)),
         popularity=np.bincount(sold.item, freshness, minlength=n_items).astype(np.float64),
+        sold=np.bincount(sold.item, purchases, minlength=n_items).astype(np.float64),
         sold_this_week=np.bincount(sold.item, purchases * (sold.age < 7), minlength=n_items).astype(np.float64),
+        context=context,
     )
+
+
+def _visits(sold: _Days, n_customers: int) -> NDArray[np.float32]:
+    """Distinct days of purchase by customer."""
+    known = sold.row != UNKNOWN
+    day = np.unique(sold.row[known].astype(np.int64) * (OLDEST_AGE + 1) + sold.age[known])
+    return np.bincount(day // (OLDEST_AGE + 1), minlength=n_customers).astype(np.float32)
 
 
 class _PairMatrices:

@@ -24,7 +24,8 @@ def exclusions(interactions: Interactions, settings: RecommendSettings) -> sp.cs
     barred = catalogue.is_durable[touched.indices] & (_bought(interactions).data > 0)
     if settings.recent_days is not None:
         barred |= touched.data <= settings.recent_days + 1
-    direct = sp.csr_array((barred.astype(np.float32), touched.indices, touched.indptr), shape=touched.shape)
+    # Copied, since dropping zeros moves indices in place and other matrices share them.
+    direct = sp.csr_array((barred.astype(np.float32), touched.indices, touched.indptr), shape=touched.shape, copy=True)
     direct.eliminate_zeros()
     n_items = len(catalogue)
     member = sp.csr_array(

@@ -16,18 +16,23 @@ NEVER_SOLD = 1e-9
 
 
 class Popularity:
-    """Score: decayed purchases of the item / those of the most popular sellable item; equal for every customer.
+    """What sells, lately or ever.
+
+    Score: purchases (with time decay, unless `ever`) of the item / those of the most popular sellable item;
+    equal for every customer.
 
     Candidates come one variant a product first, so that a list filled from here is not five sizes of one shirt.
     """
 
-    name = "popular"
+    def __init__(self, *, ever: bool = False) -> None:
+        self.name = "bestseller" if ever else "popular"
+        self._ever = ever
 
     def fit(self, interactions: Interactions) -> Self:
         """Rank the sellable items."""
         catalogue = interactions.catalogue
         sellable = np.flatnonzero(catalogue.is_sellable)
-        sold = interactions.popularity[sellable]
+        sold = (interactions.sold if self._ever else interactions.popularity)[sellable]
         scaled = np.maximum(sold / max(sold.max(initial=0.0), np.finfo(np.float64).tiny), NEVER_SOLD)
         by_group = np.lexsort((sellable, -scaled, catalogue.group[sellable]))
         variant = np.empty(len(sellable), dtype=np.int64)

@@ -6,7 +6,7 @@ Does not belong here: I/O, where an item is in stock, what becomes of the recomm
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 import numpy as np
@@ -14,11 +14,12 @@ import polars as pl
 import pyarrow as pa
 
 from models.recommend.blend import Blend
+from models.recommend.context import Profiles
 from models.recommend.encoding import encode
 from models.recommend.interactions import Interactions
-from models.recommend.item_item import ItemItem
-from models.recommend.personal import Personal
-from models.recommend.popularity import Popularity
+from models.recommend.lineup import strategies_of
+from models.recommend.next_stage import StageSpan
+from models.recommend.order import Order
 from models.recommend.reasons import REASONS, write_reasons
 from models.recommend.settings import RecommendSettings
 from models.recommend.strategy import NOBODY
@@ -49,12 +50,17 @@ def recommend(
     k: int = 10,
     settings: RecommendSettings | None = None,
     language: str = "zh",
+    profiles: Profiles | None = None,
+    stages: Sequence[StageSpan] = (),
+    order: Order | None = None,
 ) -> pa.Table:
     """Recommend k sellable items to each customer, as one table of SCHEMA sorted by customer_id and rank.
 
     See `iter_recommendations` for the arguments; use that where the result would not fit in memory.
     """
-    batches = iter_recommendations(purchases, customers, products, as_of, k, settings, language)
+    batches = iter_recommendations(
+        purchases, customers, products, as_of, k, settings, language, profiles, stages, order
+    )
     return pa.Table.from_batches(list(batches), schema=SCHEMA)
 
 
@@ -66,6 +72,9 @@ def iter_recommendations(
     k: int = 10,
     settings: RecommendSettings | None = None,
     language: str = "zh",
+    profiles: Profiles | None = None,
+    stages: Sequence[StageSpan] = (),
+    order: Order | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Recommend in batches of whole customers, in the order of customer_id.
 
@@ -74,6 +83,8 @@ def iter_recommendations(
     products: sku, name, category, is_sellable; optional spu (variants of one product share it) and is_durable.
     as_of: the last day that counts; what happened later is ignored.
     language: of the reasons, zh or en.
+    profiles: where customers shop, the age of their children, what lies where. stages: how long products for an age
+      are right. order: of `learning.learn`, instead of the settings' weights.
     Every customer gets k items, without repetition, or all there are where fewer sellable ones remain after what was
     just bought. The score lies between 0 and 1 and never rises with rank. Equal input gives equal output.
     Raises ValueError, at once, for a missing column, a k below 1 or an unknown language.
@@ -83,23 +94,22 @@ def iter_recommendations(
         raise ValueError(f"k is {k}; ask for at least 1 recommendation a customer")
     if language not in REASONS:
         raise ValueError(f"no reasons in language {language!r}; choose one of {', '.join(REASONS)}")
-    interactions = encode(purchases, products, as_of, settings)
+    interactions = encode(purchases, products, as_of, settings, profiles)
     served = pl.Series("customer_id", customers, dtype=pl.String).drop_nulls().unique().sort()
-    return _batches(interactions, served, as_of, k, settings, language)
+    return _batches(interactions, served, as_of, k, settings, language, stages, order)
 
 
 def _batches(
-    interactions: Interactions, served: pl.Series, as_of: date, k: int, settings: RecommendSettings, language: str
+    interactions: Interactions,
+    served: pl.Series,
+    as_of: date,
+    k: int,
+    settings: RecommendSettings,
+    language: str,
+    stages: Sequence[StageSpan],
+    order: Order | None,
 ) -> Iterator[pa.RecordBatch]:
-    blend = Blend(
-        [
-            (Personal(), settings.personal_weight),
-            (ItemItem(settings), settings.item_item_weight),
-            (Popularity(), settings.popularity_weight),
-        ],
-        interactions,
-        settings,
-    )
+    blend = Blend(strategies_of(settings, stages), interactions, settings, order)
     index = pl.DataFrame(
         {"customer_id": interactions.customers, "row": np.arange(len(interactions.customers), dtype=np.int64)}
     )

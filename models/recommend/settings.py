@@ -26,6 +26,12 @@ class RecommendSettings:
       would be one stranger's basket.
     max_history: most items of one customer that item-item looks at, the weightiest first: a reseller with every sku
       costs quadratic time and says nothing.
+    next_stage_weight, trending_weight, nearby_weight: like the weights above. A stage that is due comes before
+      repeats, for whoever buys milk powder 1 at the age of 2 has gone elsewhere; the place orders what remains.
+    neighbours_weight, factors_weight: 0, so not even fitted, unless the learned order uses them (`learning.py`).
+    reference_customers: customers that like baskets and item vectors are learned from, at most.
+    similar_customers: how many customers with like baskets count.
+    seed: of what is drawn at random.
     threads: worker threads; results do not depend on it.
     """
 
@@ -34,21 +40,32 @@ class RecommendSettings:
     personal_weight: float = 1.0
     item_item_weight: float = 0.05
     popularity_weight: float = 0.01
+    next_stage_weight: float = 1.5
+    trending_weight: float = 0.0005
+    nearby_weight: float = 0.0005
+    neighbours_weight: float = 0.0
+    factors_weight: float = 0.0
     history_half_life_days: float = 90.0
     popularity_half_life_days: float = 14.0
     neighbours: int = 50
     min_support: int = 2
     max_history: int = 300
+    reference_customers: int = 5_000
+    similar_customers: int = 100
+    seed: int = 20_170_101
     threads: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("personal_weight", "item_item_weight"):
+        for name in (
+            "personal_weight", "item_item_weight", "next_stage_weight", "trending_weight", "nearby_weight",
+            "neighbours_weight", "factors_weight",
+        ):  # fmt: skip
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; give a number of at least 0")
         for name in ("popularity_weight", "history_half_life_days", "popularity_half_life_days"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; give a number above 0")
-        for name in ("neighbours", "min_support", "max_history", "threads"):
+        for name in ("neighbours", "min_support", "max_history", "reference_customers", "similar_customers", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; give a whole number of at least 1")
         if not 0 <= self.max_repeat_share <= 1:

@@ -147,3 +147,32 @@ def evaluate_churn(data: Path, calibration_end: date, horizon: int | None, map_t
         COLUMNS if as_json else SHOWN,
         as_json,
     )
+
+
+@evaluate.command(name="recommend", cls=HomeCommand)
+@click.option("--data", required=True, type=existing_path(dir_okay=False), metavar="FILE", help="CSV or Parquet.")
+@click.option("-k", default=10, show_default=True, type=int, metavar="N", help="Length of each list.")
+@click.option("--map", "map_text", metavar="FIELD=COLUMN,…", help="Which column holds which field.")
+@click.option("--json", "as_json", is_flag=True, help="An array of one object.")
+def evaluate_recommend(data: Path, k: int, map_text: str | None, as_json: bool) -> None:
+    """Guess what is in each customer's last basket, beside what is popular and what they bought most often.
+
+    Fields: customer_id*, sku*, basket_no (a number that rises) or ordered_at (ISO 8601) or both, quantity (may be left
+    out; lines that are not above 0 are returns, and no purchase). One row a line; a field takes the column of its own
+    name unless --map names another.
+
+    \b
+    Protocol: the last basket of each customer with two or more is held out;
+    everything else is known, also the baskets of customers with a single one.
+    With basket_no, lines of one number are a basket, in the order of ordered_at
+    if that is there; with ordered_at alone, lines of one moment are. Any item
+    may be recommended, also one bought before. recall = hits in the first k /
+    items of the basket; ndcg against the ideal list of all of them, not only k;
+    phr = share of customers with a hit. Means over customers. popularity: what
+    was bought most; personal_top: what the customer bought on most days, then
+    what is popular. Which order serves (chosen) is decided by the last known
+    basket of each customer, learned orders on customers that they did not see.
+    """
+    from pipelines.evaluation.recommend import evaluate_recommend as measure
+
+    _print(measure(data, k, map_text).row(), as_json)

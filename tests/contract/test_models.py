@@ -8,20 +8,33 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from models.recommend.context import Profiles
 from models.recommend.encoding import encode
+from models.recommend.factors import Factors
 from models.recommend.interactions import Interactions
 from models.recommend.item_item import ItemItem
+from models.recommend.lineup import strategies_of
+from models.recommend.neighbours import Neighbours
+from models.recommend.next_stage import NextStage, StageSpan
 from models.recommend.personal import Personal
+from models.recommend.place_strategies import Nearby, Trending
 from models.recommend.popularity import Popularity
 from models.recommend.settings import RecommendSettings
 from models.recommend.strategy import NOBODY, Strategy
 
 AS_OF = date(2026, 3, 31)
 SETTINGS = RecommendSettings(neighbours=5)
+STAGES = [StageSpan("milk", 1, 0, 3), StageSpan("milk", 2, 3, 24), StageSpan("milk", 3, 24, 60)]
 STRATEGIES = {
     "personal": Personal,
     "item_item": lambda: ItemItem(SETTINGS),
+    "neighbours": lambda: Neighbours(SETTINGS),
+    "factors": lambda: Factors(SETTINGS),
+    "next_stage": lambda: NextStage(STAGES),
+    "trending": Trending,
+    "nearby": Nearby,
     "popular": Popularity,
+    "bestseller": lambda: Popularity(ever=True),
 }
 
 
@@ -35,6 +48,7 @@ def simulated(n_customers: int = 60, n_items: int = 25, n_purchases: int = 700) 
             "sku": [f"s{number:02d}" for number in item],
             "ordered_on": pa.array([AS_OF - timedelta(days=int(days)) for days in age], pa.date32()),
             "quantity": np.ones(n_purchases),
+            "store_id": [f"S{number % 3}" for number in item],
         }
     )
     products = pa.table(
@@ -43,9 +57,18 @@ def simulated(n_customers: int = 60, n_items: int = 25, n_purchases: int = 700) 
             "name": [f"Product {number}" for number in range(n_items)],
             "category": [f"k{number % 3}" for number in range(n_items)],
             "is_sellable": [number % 5 != 0 for number in range(n_items)],
+            "stage": [f"milk:{1 + number % 3}" if number >= 18 else None for number in range(n_items)],
+            "brand": [f"b{number % 2}" for number in range(n_items)],
         }
     )
-    return encode(purchases, products, AS_OF, SETTINGS)
+    profiles = pa.table(
+        {
+            "customer_id": [f"c{number:03d}" for number in range(n_customers)] if n_purchases else [],
+            "store_id": [f"S{number % 4}" for number in range(n_customers)] if n_purchases else [],
+        }
+    )
+    stock = pa.table({"store_id": ["S0"] * 9 + ["S1"] * 9, "sku": [f"s{number:02d}" for number in range(18)]})
+    return encode(purchases, products, AS_OF, SETTINGS, Profiles(profiles, stock))
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +79,10 @@ def interactions() -> Interactions:
 @pytest.fixture(params=STRATEGIES)
 def strategy(request: pytest.FixtureRequest) -> Strategy:
     return STRATEGIES[request.param]()
+
+
+def test_every_strategy_of_the_blend_is_held_to_this() -> None:
+    assert {strategy.name for strategy, _ in strategies_of(SETTINGS, STAGES)} == set(STRATEGIES)
 
 
 def every_row(interactions: Interactions) -> np.ndarray:

@@ -92,7 +92,7 @@ def next_baskets() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
 @pytest.mark.parametrize(
     ("name", "weights", "least_recall"),
     [
-        ("popularity", {"personal_weight": 0.0, "item_item_weight": 0.0}, 0.0477),
+        ("popularity", {"personal_weight": 0.0, "item_item_weight": 0.0, "trending_weight": 0.0}, 0.0477),
         ("blend", {}, 0.1456),
     ],
 )
