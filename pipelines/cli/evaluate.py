@@ -69,6 +69,36 @@ def evaluate_demand(data: Path, horizon: int, map_text: str | None, as_json: boo
     _print(measure(data, horizon, map_text).row(), as_json)
 
 
+@evaluate.command(name="uplift", cls=HomeCommand)
+@click.option("--data", required=True, type=existing_path(dir_okay=False), metavar="FILE", help="CSV or Parquet.")
+@click.option("--share", type=float, metavar="SHARE", help="Part that was to be treated, such as 0.9.")
+@click.option("--map", "map_text", metavar="FIELD=COLUMN,…", help="Which column holds which field.")
+@click.option("--json", "as_json", is_flag=True, help="An array of one object.")
+def evaluate_uplift(data: Path, share: float | None, map_text: str | None, as_json: bool) -> None:
+    """What an experiment did, whom it worked on, and whether it can bear either claim.
+
+    Fields: treated* (1 or 0, true or false, treatment or control) and outcome* (a number, or yes and no). Every other
+    column is a covariate: it must have been known before the treatment. One row a person, in the group of the draw.
+
+    \b
+    Protocol: verdict is refused (reason says why; an answer, exit code 0), lift,
+    harm or no_effect_seen. Refused: a group is missing or too small, the outcome
+    never varies, the split is not the planned one (srm_p_value below 0.001;
+    without --share the nearest usual share, such as 50 or 90 %, is taken for
+    planned), covariates tell who was treated (balance_p_value), or outcomes are
+    missing more often in one group. effect = mean of the treated less mean of
+    the control with its 95 % interval, by intention to treat; cuped_effect the
+    same with what covariates foretell taken out, each row foretold by a model
+    that did not see it; the verdict is that interval's. qini: area between the
+    Qini curve of cross-fitted scores and random targeting, a person;
+    qini_random_95: what 95 of 100 random orders stay below; targeting_claimed
+    only with qini_p_value below 0.02. Columns that name rows are left out.
+    """
+    from pipelines.evaluation.uplift import evaluate_uplift as measure
+
+    _print(measure(data, map_text, share).row(), as_json)
+
+
 def _print(row: dict[str, Any], as_json: bool) -> None:
     """One record as JSON, or as a list of figures."""
     if as_json:

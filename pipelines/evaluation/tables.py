@@ -38,23 +38,21 @@ def parse_map(text: str | None, fields: Collection[str]) -> dict[str, str]:
     return mapping
 
 
+def read_columns(data: Path) -> list[str]:
+    """Names of a file's columns. Raises ConfigurationError if it is neither CSV nor Parquet, or cannot be read."""
+    with duckdb.connect() as connection:
+        return _describe(connection, data, _source(data))
+
+
 def read_table(data: Path, mapping: Mapping[str, str], fields: Collection[str]) -> pa.Table:
     """The mapped columns of a file as text, named by field; a field without a map takes the column of its own name.
 
     `first+last` maps a field to several columns, joined with a space. Raises ConfigurationError if the file is neither
     CSV nor Parquet, cannot be read, or lacks a column.
     """
-    reader = _READERS.get(data.suffix.lower())
-    if reader is None:
-        raise ConfigurationError(f"--data: {data.name} must end in one of {', '.join(_READERS)}.")
-    source = reader.format("'" + str(data).replace("'", "''") + "'")
+    source = _source(data)
     with duckdb.connect() as connection:
-        try:
-            columns = [name for name, *_ in connection.execute(f"describe select * from {source}").fetchall()]
-        except duckdb.Error as error:
-            raise ConfigurationError(
-                f"--data: {data.name} cannot be read as {data.suffix[1:]} ({type(error).__name__})."
-            ) from error
+        columns = _describe(connection, data, source)
         chosen = {field: field for field in fields if field in columns} | dict(mapping)
         sql = ", ".join(f"{_expression(column, columns, data)} as {_quoted(field)}" for field, column in chosen.items())
         if not chosen:
@@ -65,6 +63,23 @@ def read_table(data: Path, mapping: Mapping[str, str], fields: Collection[str]) 
             raise ConfigurationError(
                 f"--data: {data.name} cannot be read to its end ({type(error).__name__})."
             ) from error
+
+
+def _source(data: Path) -> str:
+    """SQL: the file as a relation."""
+    reader = _READERS.get(data.suffix.lower())
+    if reader is None:
+        raise ConfigurationError(f"--data: {data.name} must end in one of {', '.join(_READERS)}.")
+    return reader.format("'" + str(data).replace("'", "''") + "'")
+
+
+def _describe(connection: duckdb.DuckDBPyConnection, data: Path, source: str) -> list[str]:
+    try:
+        return [name for name, *_ in connection.execute(f"describe select * from {source}").fetchall()]
+    except duckdb.Error as error:
+        raise ConfigurationError(
+            f"--data: {data.name} cannot be read as {data.suffix[1:]} ({type(error).__name__})."
+        ) from error
 
 
 def _expression(column: str, columns: Collection[str], data: Path) -> str:
