@@ -69,6 +69,11 @@ _HEAD_OFFICE = ("admin", "analyst", "marketer", "auditor")
 PAGES = (
     Page("overview", ":material/monitoring:", roles=ROLES),
     Page("customers", ":material/groups:", roles=("admin", "analyst", "marketer", "store_manager")),
+    Page("channels", ":material/filter_alt:"),
+    Page("loyalty", ":material/favorite:"),
+    Page("stores", ":material/storefront:", roles=("admin", "analyst", "marketer", "store_manager")),
+    Page("products", ":material/category:", roles=("admin", "analyst", "marketer", "store_manager")),
+    Page("prices", ":material/sell:"),
     Page("activation", ":material/send:", roles=_HEAD_OFFICE),
     Page("reviews", ":material/rule:"),
     Page("health", ":material/health_and_safety:", roles=("admin", "analyst", "auditor")),

@@ -13,15 +13,27 @@ import yaml
 from dashboards.access import RULES, Scope
 from dashboards.data import Reader, find_snapshot
 from dashboards.filters import Filters
-from dashboards.queries import activation, customers, health, overview, shared
+from dashboards.queries import (
+    activation,
+    channels,
+    customers,
+    health,
+    loyalty,
+    overview,
+    prices,
+    products,
+    shared,
+    stores,
+)
 from pipelines.marts_contract import MARTS
 from pipelines.settings import DBT_PROJECT, load_settings
 from tests.dashboards.snapshots import publish
 
-MODULES = (activation, customers, health, overview, shared)
+MODULES = (activation, channels, customers, health, loyalty, overview, prices, products, shared, stores)
 DAY = date(2026, 5, 31)
 VALUES = {
     "start": DAY, "end": DAY, "day": DAY, "snapshot_date": DAY, "weeks": 4, "customer_id": "c1", "language": "zh",
+    "period": "month", "quarter": DAY, "season": DAY,
     "channel_0": "mall", "store_0": "S01",
 }  # fmt: skip
 FILTERS = Filters("90", DAY, DAY, ("mall",), ("S01",))
@@ -55,10 +67,10 @@ def statements(module: ModuleType) -> list[tuple[str, str]]:
     """Every SQL text of a module of queries, with its filters filled in."""
     found = []
     for name, value in vars(module).items():
-        if isinstance(value, str) and value.lstrip().startswith(("SELECT", "WITH")) and "{place}" not in value:
+        if isinstance(value, str) and value.lstrip().startswith(("SELECT", "WITH")) and not name.startswith("_"):
             sql = customers.over_chosen(value, FILTERS) if "{chosen}" in value else value
             condition = health.condition(FILTERS) if module is health else FILTERS.condition()
-            found.append((name, sql.replace("{condition}", condition)))
+            found.append((name, FILTERS.fill(sql.replace("{condition}", condition))))
     return found
 
 
