@@ -142,7 +142,7 @@ def heat_map(
         tooltip=[alt.Tooltip(f"{name}:N", title=titles[name]) for name in (y, x, label, *extra)],
     )  # fmt: skip
     cells = base.mark_rect(stroke="white", strokeWidth=2, cornerRadius=3).encode(
-        color=alt.Color(f"{value}:Q", scale=alt.Scale(range=list(RAMP), domain=[0, highest]), legend=None)
+        color=alt.Color(f"{value}:Q", scale=alt.Scale(range=list(RAMP), domain=[0, highest], clamp=True), legend=None)
     )
     figures = base.mark_text(fontSize=12).encode(
         text=f"{label}:N",
@@ -220,7 +220,7 @@ def places(
         size=alt.Size(f"{size}:Q", scale=alt.Scale(range=[90, 900]), legend=None),
         color=alt.Color(
             f"{group}:N", scale=alt.Scale(domain=list(groups), range=list(PALETTE[: len(groups)])),
-            legend=alt.Legend(title=titles[group], orient="top"),
+            legend=alt.Legend(title=titles[group], orient="top", symbolSize=140),
         ),
         shape=alt.Shape(f"{group}:N", scale=alt.Scale(domain=list(groups), range=list(shapes[: len(groups)]))),
         tooltip=[

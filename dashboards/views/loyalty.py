@@ -126,9 +126,9 @@ def _draw_cohorts(context: Context) -> None:
     frame["cohort"] = [f"{month:%Y-%m}" for month in found["cohort_month"].to_pylist()]
     frame["label"] = [formats.percent(value, 0) for value in found["retention"].to_pylist()]
     frame["size"] = [formats.count(value) for value in found["cohort_size"].to_pylist()]
-    frame = frame[frame["retention"].notna()]
+    # Month 0 is whole by definition.
+    frame = frame[frame["retention"].notna() & (frame["month_number"] > 0)]
     titles = titles_of(context, ("cohort_month", "month_number", "cohort_size", "active", "retention", "net_amount"))
-    later = frame[frame["month_number"] > 0]
     if len(frame):
         built = charts.heat_map(
             frame, x="month_number", y="cohort", value="retention", label="label", extra=("size",),
@@ -136,8 +136,6 @@ def _draw_cohorts(context: Context) -> None:
                              "size": titles["cohort_size"]},
             x_order=sorted(set(frame["month_number"])), y_order=sorted(set(frame["cohort"])),
             height=max(34 * frame["cohort"].nunique() + 70, 200),
-            # Month 0 is whole by definition and would leave the others pale.
-            darkest=float(later["retention"].max()) if len(later) and later["retention"].max() > 0 else None,
         )  # fmt: skip
         chart(built, key="cohorts", alt_text=language.text("loyalty.cohorts"))
     else:

@@ -56,7 +56,7 @@ def _draw_top(context: Context, statement: str, value: str) -> None:
     read = formats.money if value == "net_amount" else formats.count
     ranked_bars(
         context, found, key=f"top-{value}", title=context.language.text("products.top_sales"), name="sku", value=value,
-        name_of=lambda sku: str(names[sku]), label=lambda row: f"{read(row[value])} · {formats.percent(row['share'])}",
+        name_of=lambda sku: str(names[sku]), label=lambda row: read(row[value]),
         columns=_TOP, money=("net_amount",), shares=("share", "margin_rate"),
         colour=charts.BLUE if value == "net_amount" else charts.GREEN, text={"sku": {}},
     )  # fmt: skip

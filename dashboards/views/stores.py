@@ -43,9 +43,13 @@ def render(context: Context) -> None:
         language.text("columns.quarter"), list(finished), key="stores_quarter", width=260,
         format_func=lambda day: _quarter_name(context, day, is_finished=finished[day]),
     )  # fmt: skip
-    found = context.reader.table(
-        context.filters.fill(queries.SCORECARD), context.filters.parameters | {"quarter": quarter}
-    )
+    try:
+        found = context.reader.table(
+            context.filters.fill(queries.SCORECARD), context.filters.parameters | {"quarter": quarter}
+        )
+    except MissingDataError as missing:
+        st.info(language.text("states.missing", name=missing.name), icon=":material/inventory_2:")
+        return
     _draw_cards(context, found)
     left, right = st.columns(2, gap="small")
     with left, section(language, language.text("stores.map"), key="chart-map", metric="store_tier"):
@@ -92,8 +96,9 @@ def _draw_cards(context: Context, found: pa.Table) -> None:
         Card("attributed_profit_amount", formats.money(sum(row["attributed_profit_amount"] for row in rows))),
         Card(
             "store_tier",
-            " ".join(f"{tier} {sum(row['tier'] == tier for row in rows)}" for tier in TIERS),
-            note=language.text("stores.unrated", count=sum(row["tier"] is None for row in rows)),
+            " · ".join(str(sum(row["tier"] == tier for row in rows)) for tier in TIERS),
+            note=f"{' · '.join(TIERS)}; "
+            + language.text("stores.unrated", count=sum(row["tier"] is None for row in rows)),
         ),
     ]
     cards(language, shown)

@@ -96,16 +96,19 @@ def test_a_snapshot_of_an_older_version_names_what_it_lacks(open_page: OpenPage,
         "health": ("drift", "waiting", "activation_log"),
         "activation": ("activation_log",),
         "reviews": ("identity_reviews",),
+        "channels": ("door_flows", "aov_gaps", "channels"),
+        "loyalty": ("points_expiring", "retention_cohorts"),
+        "stores": ("store_attribution_daily", "store_online_daily"),
+        "products": ("gmroi", "region_categories"),
+        "prices": ("price_conflicts",),
     }[page]
     drop(home, *lacking)
     app = open_page(ADDRESSES[page], lang="en")
     assert not app.exception
     shown = [info.value for info in app.info]
-    named = {"overview": "category_daily", "customers": "recommendations", "reviews": "identity_reviews"}.get(
-        page, "activation_log"
-    )
-    assert any(named in text for text in shown), shown
-    assert app.metric or page in ("activation", "reviews")
+    named = {"overview": "category_daily", "customers": "recommendations", "health": "activation_log"}
+    assert any(named.get(page, lacking[0]) in text for text in shown), shown
+    assert app.metric or page in ("activation", "reviews", "products", "prices")
 
 
 def test_the_activation_page_counts_what_waits_and_failed_and_says_why(open_page: OpenPage) -> None:
