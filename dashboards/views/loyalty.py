@@ -41,14 +41,14 @@ def _draw_cards(context: Context) -> None:
     formats, language = context.formats, context.language
     try:
         months = [row for row in _found(context, queries.BUYERS, period="month").to_pylist() if row["is_finished"]]
-        cycle = next((row for row in _found(context, queries.CYCLES).to_pylist() if row["first_channel"] is None), {})
+        cycles = [row for row in _found(context, queries.CYCLES).to_pylist() if row["first_channel"] is None]
         points = _found(context, queries.POINTS).to_pylist()[0]
     except MissingDataError as missing:
         st.info(language.text("states.missing", name=missing.name), icon=":material/inventory_2:")
         return
     newest = months[-1] if months else {}
     month = f"{newest['period_start']:%Y-%m}" if newest else ""
-    days = cycle.get("median_days")
+    days = cycles[0]["median_days"] if cycles else None
     cards(
         language,
         [
