@@ -20,7 +20,7 @@ from models.uplift.experiment import (
     split_p_value,
     usual_share,
 )
-from models.uplift.targeting import Targeting, judge, scores
+from models.uplift.targeting import Targeting, judge_targeting
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class UpliftSettings:
     least_group: int = 30
     least_events: int = 10
     least_targeting: int = 1_000
-    claim_below: float = 0.02
+    claim_below: float = 0.05
     seed: int = 7
 
 
@@ -109,8 +109,7 @@ def assess(
     targeting = None
     if covariates.shape[1] and len(outcome) >= chosen.least_targeting:
         surprise = outcome - expected
-        found = scores(covariates, surprise, treated, chosen.seed)
-        targeting = judge(found, surprise, treated, chosen.seed)
+        targeting = judge_targeting(covariates, surprise, treated, chosen.seed)
     verdict = "lift" if adjusted.low > 0 else "harm" if adjusted.high < 0 else "no_effect_seen"
     return Assessment(
         verdict, (), n_treated, n_control, share, srm, balance, *means, effect, adjusted, reduction, targeting,

@@ -159,7 +159,7 @@ def test_intervals_hold_what_they_promise_and_nothing_is_found_in_nothing() -> N
 @pytest.mark.slow
 def test_targeting_is_rarely_claimed_without_cause_and_mostly_with() -> None:
     claims = [assessed(an_experiment(3_000, 5_000 + seed, effect=0.05)).targeting_claimed for seed in range(60)]
-    assert sum(claims) <= 5
+    assert sum(claims) <= 4
     found = [
         assessed(an_experiment(3_000, 6_000 + seed, effect=0.0, more_for=0.12)).targeting_claimed for seed in range(20)
     ]
