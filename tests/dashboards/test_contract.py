@@ -13,17 +13,19 @@ import yaml
 from dashboards.access import RULES, Scope
 from dashboards.data import Reader, find_snapshot
 from dashboards.filters import Filters
-from dashboards.queries import activation, customers, health, overview, shared
+from dashboards.queries import activation, customers, health, overview, reviews, segments, shared
 from pipelines.marts_contract import MARTS
 from pipelines.settings import DBT_PROJECT, load_settings
 from tests.dashboards.snapshots import publish
 
-MODULES = (activation, customers, health, overview, shared)
+MODULES = (activation, customers, health, overview, reviews, segments, shared)
 DAY = date(2026, 5, 31)
 VALUES = {
     "start": DAY, "end": DAY, "day": DAY, "snapshot_date": DAY, "weeks": 4, "customer_id": "c1", "language": "zh",
-    "channel_0": "mall", "store_0": "S01",
+    "channel_0": "mall", "store_0": "S01", "left": "c1", "right": "c2",
 }  # fmt: skip
+BUILT = {"{members}": "SELECT customer_id FROM customers", "{table}": "customers", "{column}": "level"}
+"""What the segment builder puts into its statements."""
 FILTERS = Filters("90", DAY, DAY, ("mall",), ("S01",))
 
 
@@ -57,6 +59,8 @@ def statements(module: ModuleType) -> list[tuple[str, str]]:
     for name, value in vars(module).items():
         if isinstance(value, str) and value.lstrip().startswith(("SELECT", "WITH")) and "{place}" not in value:
             sql = customers.over_chosen(value, FILTERS) if "{chosen}" in value else value
+            for place, built in BUILT.items():
+                sql = sql.replace(place, built)
             condition = health.condition(FILTERS) if module is health else FILTERS.condition()
             found.append((name, sql.replace("{condition}", condition)))
     return found

@@ -50,6 +50,7 @@ def test_every_key_is_used() -> None:
     """By name, or by its group where the code picks one of a group."""
     picked = {"pages", "filters", "columns", "lifecycle", "strategies", "operations", "run_states", "delivery_states"}
     picked |= {"feeds", "health", "activation", "roles", "reviews", "review_states", "review_fields", "agreements"}
+    picked |= {"feeds", "health", "activation", "roles", "segments", "operators", "event_measures", "event_filters"}
     literals = {
         node.value
         for path in sorted(DASHBOARDS.rglob("*.py"))
