@@ -11,13 +11,14 @@ snapshot is attached under a name that no query can guess, and no other file can
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import duckdb
 
 from pipelines.accounts.store import Account
+from pipelines.activation.export_fields import PERSONAL
 
 Rule = Literal["open", "store", "home_store", "customer", "event"]
 
@@ -75,6 +76,23 @@ class Scope:
     @property
     def is_unrestricted(self) -> bool:
         return self.stores is None
+
+
+EXPORTERS = ("admin", "analyst", "marketer", "store_manager")
+"""Roles that may export segments; a store manager the customers at home in their own stores."""
+
+PERSONAL_EXPORTERS = ("marketer",)
+"""Roles that may have names, phones and e-mail addresses in an export, with a purpose that is logged."""
+
+
+def may_fetch(account: Account, export: Mapping[str, Any]) -> bool:
+    """Whether an export (a row of export_log) is this account's to fetch, as its role and stores are now."""
+    if export["actor"] != account.name or account.role not in EXPORTERS:
+        return False
+    if account.role not in PERSONAL_EXPORTERS and any(name in PERSONAL for name in export["fields"].split(",")):
+        return False
+    stores = scope_of(account).stores
+    return stores is None or (export["stores"] is not None and set(export["stores"].split(",")) <= set(stores))
 
 
 def scope_of(account: Account) -> Scope:

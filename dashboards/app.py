@@ -23,7 +23,7 @@ if str(_HERE.parent) not in sys.path:
 import streamlit as st  # noqa: E402
 from streamlit.navigation.page import StreamlitPage  # noqa: E402
 
-from dashboards.access import scope_of  # noqa: E402
+from dashboards.access import EXPORTERS, scope_of  # noqa: E402
 from dashboards.components import Context  # noqa: E402
 from dashboards.data import (  # noqa: E402
     NoSnapshotError,
@@ -79,6 +79,9 @@ PAGES = (
     Page("reviews", ":material/rule:"),
     Page("health", ":material/health_and_safety:", roles=("admin", "analyst", "auditor")),
     Page("models", ":material/model_training:", roles=_HEAD_OFFICE),
+    Page("segments", ":material/filter_alt:", roles=EXPORTERS),
+    Page("exports", ":material/file_export:", roles=(*EXPORTERS, "auditor")),
+    Page("audit", ":material/policy:", roles=("admin", "auditor")),
     Page("definitions", ":material/menu_book:", needs_data=False, roles=ROLES),
 )
 

@@ -7,6 +7,7 @@ plain page and not one of Streamlit's. Does not belong here: passwords and sessi
 from __future__ import annotations
 
 import sys
+from functools import partial
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from urllib.parse import parse_qs, quote
@@ -21,15 +22,25 @@ from starlette.concurrency import run_in_threadpool  # noqa: E402
 from starlette.datastructures import Headers, MutableHeaders  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 from starlette.requests import Request  # noqa: E402
-from starlette.responses import PlainTextResponse, RedirectResponse, Response  # noqa: E402
+from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 from starlette.types import ASGIApp, Message, Receive, Scope, Send  # noqa: E402
 from streamlit.starlette import App  # noqa: E402
 
+from dashboards.access import may_fetch  # noqa: E402
 from dashboards.sign_in_page import draw, language_of  # noqa: E402
-from dashboards.visitor import COOKIE, account_of_session, oidc_secrets, sign_in_mode, state_of  # noqa: E402
+from dashboards.visitor import (  # noqa: E402
+    COOKIE,
+    NOBODY_IN_PARTICULAR,
+    account_of_session,
+    oidc_secrets,
+    sign_in_mode,
+    state_of,
+)
 from pipelines.accounts.sessions import LASTS, sign_in, sign_out  # noqa: E402
 from pipelines.accounts.store import has_accounts  # noqa: E402
+from pipelines.activation.export_log import find_export  # noqa: E402
+from pipelines.audit import record  # noqa: E402
 from pipelines.errors import ConfigurationError  # noqa: E402
 from pipelines.settings import load_settings  # noqa: E402
 
@@ -84,6 +95,27 @@ async def leave(request: Request) -> Response:
     answer = _to(SIGN_IN)
     answer.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=_is_https(request))
     return answer
+
+
+async def fetch_export(request: Request) -> Response:
+    """A file that the asker exported on the page; of nobody else, and of personal data only while they may."""
+    settings = load_settings()
+    engine = await run_in_threadpool(state_of, settings)
+    account = NOBODY_IN_PARTICULAR
+    if sign_in_mode() != "off":
+        found = await run_in_threadpool(account_of_session, settings, request.cookies.get(COOKIE))
+        if found is None:
+            return PlainTextResponse("Not signed in.", status_code=401)
+        account = found
+    export = await run_in_threadpool(find_export, engine, request.path_params["export_id"])
+    if export is None or not may_fetch(account, export):
+        return PlainTextResponse("There is no such export of yours.", status_code=404)
+    path = Path(export["file"]).resolve()
+    if not path.is_relative_to(settings.exports.resolve()) or not path.is_file():
+        return PlainTextResponse("The file is gone; export it again.", status_code=410)
+    about, details = f"segment:{export['segment']}", {"export": export["export_id"]}
+    await run_in_threadpool(partial(record, settings, account.name, "export.fetch", about, details, engine=engine))
+    return FileResponse(path, filename=path.name, headers={"Cache-Control": "no-store"})
 
 
 class Guard:
@@ -194,6 +226,7 @@ app = App(
         Route(SIGN_IN, show_sign_in, methods=["GET"]),
         Route(SIGN_IN, take_sign_in, methods=["POST"]),
         Route(SIGN_OUT, leave, methods=["GET"]),
+        Route("/exports/{export_id}/{name}", fetch_export, methods=["GET"]),
     ],
     middleware=[Middleware(Guard)],
     exception_handlers={ConfigurationError: _tell_broken},

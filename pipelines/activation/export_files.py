@@ -3,8 +3,7 @@
 CSV: UTF-8 with a byte order mark, without which Excel takes Chinese for Latin; RFC 4180 quoting. People open these
 files in spreadsheets, so a cell that starts with = + - @ TAB or CR and is no number gets a leading apostrophe, which
 keeps it from running as a formula. XLSX cells are written as text or numbers, never as formulas, and need none; rows
-beyond what a sheet can have go on in a further one. The same rows give the same bytes in every format, whenever they
-are written.
+beyond what a sheet can have go on in a further one. The same rows give the same bytes in every format at any time.
 """
 
 from __future__ import annotations

@@ -43,7 +43,9 @@ def business_date(start: object, _end: object) -> dict:
 def build_jobs() -> list[Any]:
     """nightly: everything. intraday: orders and events to the marts, nothing pushed. backfill: history by date."""
     everything = dg.AssetSelection.all()
-    pushing = dg.AssetSelection.assets(["activation", "deliveries"], ["snapshots", "current"])
+    pushing = dg.AssetSelection.assets(
+        ["activation", "deliveries"], ["snapshots", "current"], ["activation", "exports"]
+    )
     publishing = dg.AssetSelection.assets(["snapshots", "marts"]) | pushing
     pulled = dg.AssetSelection.assets(PULLED)
     raw = dg.AssetSelection.assets(*(["raw", name] for name in FEEDS))

@@ -4,6 +4,7 @@ import dagster as dg
 
 from pipelines.activation.log import activation_log
 from pipelines.activation.push import push
+from pipelines.activation.scheduled_exports import run_due
 from pipelines.assets.platform import WAREHOUSE_POOL, Platform, RunOptions
 from pipelines.runs import finish_run, runs_table
 from pipelines.scoring import model_marts
@@ -66,4 +67,13 @@ def build_publishing_assets(marts: list[dg.AssetKey]) -> list[dg.AssetsDefinitio
             finish_run(platform.engine, context.run_id, snapshot_id)
         return dg.MaterializeResult(metadata={"snapshot_id": snapshot_id})
 
-    return [published_marts, deliveries, current_snapshot]
+    @dg.asset(key=["activation", "exports"], group_name="activation", deps=[current_snapshot], pool=WAREHOUSE_POOL)
+    def exports(platform: dg.ResourceParam[Platform], options: RunOptions) -> dg.MaterializeResult:
+        """Scheduled exports that are due. One that fails is due again tomorrow, and keeps no run from ending well."""
+        if not options.activate:
+            return dg.MaterializeResult(metadata={"activated": False})
+        with platform.step():
+            done = run_due(platform.settings, platform.engine, platform.progress)
+        return dg.MaterializeResult(metadata={"written": len(done.written), "failed": len(done.failures)})
+
+    return [published_marts, deliveries, current_snapshot, exports]

@@ -18,6 +18,7 @@ from pipelines.cli.audit import audit
 from pipelines.cli.base import HomeGroup
 from pipelines.cli.data import demo, import_command, run, simulate
 from pipelines.cli.evaluate import evaluate
+from pipelines.cli.exports import exports
 from pipelines.cli.identity import identity
 from pipelines.cli.identity_reviews import REVIEW_COMMANDS
 from pipelines.cli.keys import keys
@@ -37,7 +38,7 @@ def cli() -> None:
 
 for command in (
     demo, simulate, import_command, run, query, segments, push, explain, quarantine, reconcile, status, doctor,
-    dashboard, serve, dagster, bench, evaluate, audit, users, identity, forget, access, keys,
+    dashboard, serve, dagster, bench, evaluate, audit, users, exports, identity, forget, access, keys,
 ):  # fmt: skip
     cli.add_command(command)
 for command in REVIEW_COMMANDS:

@@ -187,8 +187,20 @@ FROM (VALUES ('recency_days', 0.3), ('order_days', 0.01)) AS found (input, psi);
 
 CREATE TABLE marts.customers AS
 SELECT customer_id, mode(channel) AS preferred_channel, mode(channel) AS first_channel,
-    'S' || lpad((1 + hash(customer_id) % 12)::VARCHAR, 2, '0') AS home_store_id, false AS is_staff
+    'S' || lpad((1 + hash(customer_id) % 12)::VARCHAR, 2, '0') AS home_store_id, false AS is_staff,
+    ['gold', 'silver', NULL][1 + (hash(customer_id, 'level') % 3)::INTEGER] AS level,
+    hash(customer_id, 'consent') % 2 = 0 AS consent_marketing, min(ordered_at) AS first_order_at
 FROM marts.orders WHERE customer_id IS NOT NULL GROUP BY customer_id;
+
+CREATE TABLE marts.customer_identities AS
+SELECT customer_id, preferred_channel AS channel, 'member' AS kind, 'm' || customer_id AS identity,
+    first_order_at AS last_seen_at
+FROM marts.customers;
+
+CREATE TABLE marts.order_events AS
+SELECT channel || order_id AS event_id, channel, order_id, customer_id, store_id, business_date, 'sale' AS kind,
+    'SKU' || lpad((1 + hash(order_id) % 120)::VARCHAR, 4, '0') AS sku, 'dairy' AS category, 1 AS quantity, net_amount
+FROM marts.orders;
 
 CREATE TABLE marts.customer_tags AS
 SELECT customer_id, unnest(['segment', 'lifecycle']) AS tag, unnest([segment, lifecycle]) AS value,

@@ -26,8 +26,11 @@ VALUES = {
     "start": DAY, "end": DAY, "day": DAY, "snapshot_date": DAY, "weeks": 4, "customer_id": "c1", "language": "zh",
     "period": "month", "quarter": DAY, "season": DAY,
     "channel_0": "mall", "store_0": "S01", "version": "churn-1", "model": "churn",
+    "left": "c1", "right": "c2",
     **{f"{measure}_{score}": score for measure in "rfm" for score in range(2, 6)},
 }  # fmt: skip
+BUILT = {"{members}": "SELECT customer_id FROM customers", "{table}": "customers", "{column}": "level"}
+"""What the segment builder puts into its statements."""
 FILTERS = Filters("90", DAY, DAY, ("mall",), ("S01",))
 
 
@@ -61,6 +64,8 @@ def statements(module: ModuleType) -> list[tuple[str, str]]:
     for name, value in vars(module).items():
         if isinstance(value, str) and value.lstrip().startswith(("SELECT", "WITH")) and not name.startswith("_"):
             sql = customers.over_chosen(value, FILTERS) if "{chosen}" in value else value
+            for place, built in BUILT.items():
+                sql = sql.replace(place, built)
             condition = health.condition(FILTERS) if module is health else FILTERS.condition()
             found.append((name, FILTERS.fill(sql.replace("{condition}", condition))))
     return found

@@ -50,7 +50,18 @@ def test_every_key_is_used() -> None:
     """By name, or by its group where the code picks one of a group."""
     picked = {"pages", "filters", "columns", "lifecycle", "strategies", "operations", "run_states", "delivery_states"}
     picked |= {"feeds", "health", "activation", "roles", "reviews", "review_states", "review_fields", "agreements"}
-    picked |= {"models", "what_if"}
+    picked |= {
+        "models",
+        "what_if",
+        "feeds",
+        "health",
+        "activation",
+        "roles",
+        "segments",
+        "operators",
+        "event_measures",
+        "event_filters",
+    }
     picked |= {"identity_kinds", "link_relations"}
     picked |= {"steps", "channel_kinds", "doors", "store_roles", "peer_groups"}
     literals = {
