@@ -101,7 +101,6 @@ def test_a_day_without_any_sale_has_words(open_page: OpenPage, home: Path, page:
 
 
 @pytest.mark.parametrize("page", sampled(page for page in DATA_PAGES if page != "customer"))  # it asks whom first
-@pytest.mark.parametrize("page", ["overview", "customers", "health", "activation", "reviews"])
 def test_a_snapshot_of_an_older_version_names_what_it_lacks(open_page: OpenPage, home: Path, page: str) -> None:
     lacking = {
         "overview": ("category_daily", "stores", "channels", "run_settings", "segments"),
