@@ -153,7 +153,7 @@ def untouched(lake: Any) -> dict[tuple[str, str], str]:
     return dict(lake.rows("select (channel, identity), customer_id from identity.identities where channel = 'h5'"))
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES // 2 or 1, deadline=None, suppress_health_check=list(HealthCheck))
 @given(portions=CORRECTED)
 def test_corrections_in_increments_equal_a_rebuild_and_partings_are_never_broken(new_lake, portions):
     with tempfile.TemporaryDirectory() as home:
