@@ -91,6 +91,7 @@ def test_no_value_of_anybody_lands_in_the_warehouse_or_the_state(linked_home: Pa
     assert b"given name same" in content
 
 
+@pytest.mark.slow
 def test_relatives_at_one_address_stay_two_persons(people: PeopleLake) -> None:
     fill(people, 100, 60)
     for number in range(40):
@@ -102,6 +103,7 @@ def test_relatives_at_one_address_stay_two_persons(people: PeopleLake) -> None:
     assert joined == 0
 
 
+@pytest.mark.slow
 def test_a_blocked_phone_is_no_evidence(people: PeopleLake) -> None:
     fill(people, 100, 60)
     for number in range(15):
@@ -112,6 +114,7 @@ def test_a_blocked_phone_is_no_evidence(people: PeopleLake) -> None:
     assert people.rows("select count(*) from identity.linkage_scores where evidence like '%phone same%'") == [(0,)]
 
 
+@pytest.mark.slow
 def test_a_masked_number_is_evidence_as_far_as_it_is_shown(people: PeopleLake) -> None:
     fill(people, 100, 60)
     for number in range(61, 90):
@@ -146,6 +149,7 @@ def test_next_to_nothing_to_compare_is_no_error_and_joins_nobody(
     assert report.customers == len(said)
 
 
+@pytest.mark.slow
 def test_equal_names_alone_join_nobody(people: PeopleLake) -> None:
     for number in range(200):
         people.person(f"m{number}", name="王芳", city="上海", gender="F")
@@ -162,6 +166,7 @@ def test_a_home_without_a_vault_links_nobody(lake: Any) -> None:
     assert lake.rows("select count(*) from identity.reviews") == [(0,)]
 
 
+@pytest.mark.slow
 def test_switched_off_linkage_takes_its_joins_back(linked: PeopleLake) -> None:
     linked.rules("linkage: {enabled: false}")
     report, _ = linked.find()
@@ -172,6 +177,7 @@ def test_switched_off_linkage_takes_its_joins_back(linked: PeopleLake) -> None:
     assert len({customer for _, _, customer in linked.partition()}) == 120
 
 
+@pytest.mark.slow
 def test_a_person_who_was_erased_is_compared_with_nobody(linked: PeopleLake) -> None:
     with Vault.open(linked.settings) as vault:
         vault.destroy_person([member_person("shop", "s4")])
@@ -199,6 +205,7 @@ def test_a_rejected_pair_stays_apart_and_no_chain_rejoins_it(linked: PeopleLake)
     assert linked.reviews("rejected") == []
 
 
+@pytest.mark.slow
 def test_a_likely_pair_waits_for_a_person_and_joins_once_it_is_accepted(linked: PeopleLake) -> None:
     linked.rules("linkage: {sure_bits: 60, review_bits: 0}")
     linked.find()
@@ -215,6 +222,7 @@ def test_a_likely_pair_waits_for_a_person_and_joins_once_it_is_accepted(linked: 
     assert [review["state"] for review in linked.reviews("accepted")] == ["accepted"]
 
 
+@pytest.mark.slow
 def test_the_model_is_learned_once_kept_over_a_lost_warehouse_and_learned_anew_when_asked(
     linked: PeopleLake,
 ) -> None:
@@ -237,6 +245,7 @@ def test_the_model_is_learned_once_kept_over_a_lost_warehouse_and_learned_anew_w
     assert second.fingerprint == first.fingerprint
 
 
+@pytest.mark.slow
 def test_a_model_is_learned_anew_when_its_people_have_doubled(people: PeopleLake) -> None:
     fill(people, 50)
     assert people.find()[1].learned
@@ -247,6 +256,7 @@ def test_a_model_is_learned_anew_when_its_people_have_doubled(people: PeopleLake
     assert people.find()[1].learned
 
 
+@pytest.mark.slow
 def test_a_model_of_another_version_is_not_used(linked: PeopleLake) -> None:
     with state(linked.settings) as engine, engine.begin() as transaction:
         table = memory.linkage_models
