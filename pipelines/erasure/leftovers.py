@@ -36,6 +36,7 @@ SPILL_AGE_SECONDS = 3_600
 LONG_ENOUGH = 6
 """Characters from which a value is looked for in any file, not in exports alone."""
 
+_WORD = re.compile(rb"[0-9a-z]{4,}")
 _ENCODINGS = ("utf-8", "gb18030", "utf-16-le")
 _BLOCK = 8 << 20
 
@@ -84,10 +85,18 @@ class Needles:
     def __init__(self, traces: Traces, shortest: int) -> None:
         forms = {form for order in traces.orders for value in order.values for form in _forms(value)}
         values = {*(form for form in forms if len(form) >= shortest), *traces.long_names}
-        encoded = {value.encode(encoding) for value in values for encoding in _ENCODINGS}
-        encoded |= {json.dumps(value)[1:-1].encode() for value in values}
-        found = b"|".join(map(re.escape, sorted(encoded)))
-        self._bytes = re.compile(rb"(?<![0-9A-Za-z])(?:" + found + rb")(?![0-9A-Za-z])", re.IGNORECASE)
+        encoded = {value.lower().encode(encoding).lower() for value in values for encoding in _ENCODINGS}
+        encoded |= {json.dumps(value.lower())[1:-1].encode() for value in values}
+        # By their longest run of letters and digits: whether that stands in a file as a word is a look-up, and few
+        # files need a second look.
+        self._by_word: dict[bytes, list[bytes]] = {}
+        self._wordless: list[bytes] = []
+        for form in encoded | {name.encode() for name in traces.long_names}:
+            word = max(_WORD.findall(form), key=len, default=b"")
+            if word:
+                self._by_word.setdefault(word, []).append(form)
+            else:
+                self._wordless.append(form)
         self._text = f"(^|[^0-9A-Za-z])({'|'.join(map(re.escape, sorted(values)))})($|[^0-9A-Za-z])"
         self._longest = max(map(len, encoded), default=0) + 1
         self._is_empty = not values
@@ -108,8 +117,16 @@ class Needles:
         return any(self.stand_in_bytes(block) for block in _blocks(path, self._longest))
 
     def stand_in_bytes(self, content: bytes) -> bool:
-        """Whether the bytes name the person."""
-        return not self._is_empty and self._bytes.search(content) is not None
+        """Whether the bytes name the person, as words of their own."""
+        if self._is_empty:
+            return False
+        lowered = content.lower()
+        words = self._by_word.keys() & set(_WORD.findall(lowered))
+        forms = [*self._wordless, *(form for word in words for form in self._by_word[word])]
+        return any(
+            form in lowered and re.search(rb"(?<![0-9a-z])" + re.escape(form) + rb"(?![0-9a-z])", lowered)
+            for form in forms
+        )
 
     def _in_parquet(self, settings: Settings, path: Path) -> bool:
         if self._is_empty:
