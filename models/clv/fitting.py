@@ -77,7 +77,7 @@ def fit(model: CountingModel, histories: Histories, seed: int = 0) -> Fitted:
         return -float(total) / scale, -gradient / scale
 
     bounds = [(middle - 2 * FREE, middle + 2 * FREE) for middle in centre]
-    options = {"maxiter": 500, "ftol": 1e-13, "gtol": 1e-9}
+    options = {"maxiter": 500, "ftol": 1e-11, "gtol": 1e-6}
     found = [
         minimize(loss, centre + np.array(start), jac=True, method="L-BFGS-B", bounds=bounds, options=options)
         for start in _STARTS

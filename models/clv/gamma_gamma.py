@@ -84,7 +84,7 @@ def fit_gamma_gamma(days: Floats, value: Floats, seed: int = 0) -> GammaGamma:
             return 1e10, np.zeros(3)
         return -float(total) / len(days), -gradient / len(days)
 
-    options = {"maxiter": 500, "ftol": 1e-13, "gtol": 1e-9}
+    options = {"maxiter": 500, "ftol": 1e-11, "gtol": 1e-6}
     bounds = [(-2 * FREE, 2 * FREE)] * 3
     found = [
         minimize(loss, np.array(start), jac=True, method="L-BFGS-B", bounds=bounds, options=options)

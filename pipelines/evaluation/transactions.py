@@ -96,7 +96,8 @@ def order_days(data: Path, map_text: str | None, today: date) -> Iterator[tuple[
         )
         if not connection.execute("SELECT 1 FROM order_days LIMIT 1").fetchall():
             raise PermanentError(
-                f"--data: no row of {data.name} is an order: {rows:,} rows, {unreadable:,} unreadable."
+                f"--data: no row of {data.name} is an order: of {rows:,} rows {unreadable:,} have no customer or no "
+                f"readable date, {future:,} are dated after today, {returned:,} are returns."
             )
         yield connection, Used(rows, unreadable, future, returned)
 

@@ -10,6 +10,8 @@ import duckdb
 import pytest
 import yaml
 
+from dashboards.filters import Filters
+from dashboards.queries.customers import WHAT_IF, over_chosen
 from pipelines.settings import PACKAGED_REFERENCE, Settings
 from tests.support.raw_tables import Row, a_channel, the_channels
 from tests.unit.ledger.conftest import Build
@@ -195,3 +197,39 @@ def test_a_clerk_who_types_their_own_number_makes_nobody_staff_but_themselves(bu
     connection = build(CHANNELS, AS_OF, {"members": members, "staff": staff}, {"identities": identities})
     found = connection.execute("SELECT customer_id FROM marts.customers WHERE is_staff ORDER BY 1").fetchall()
     assert found == [("li",), ("own",)]
+
+
+def test_what_if_has_the_figures_of_a_rebuild(build: Build, settings: Settings) -> None:
+    purchases = [
+        bought(f"c{n}", *[(f"2026-0{1 + (n + i) % 6}-{1 + n % 28:02d}", str(n * 41)) for i in range(n % 9 + 1)])
+        for n in range(1, 90)
+    ]
+    others = {"recency_days": [10, 25, 70, 110], "frequency": [2, 4, 6, 8], "monetary": [100, 800, 2500, 9000]}
+    connection = build_rfm(build, *purchases)
+    connection.execute("CREATE SCHEMA IF NOT EXISTS shown")
+    connection.execute("SET search_path = 'shown'")
+    connection.execute("CREATE TABLE shown.rfm_cells AS FROM reference.rfm_cells")
+    connection.execute("CREATE TABLE shown.customer_rfm AS FROM intermediate.int_customer_rfm")
+    asked: dict[str, Any] = {"snapshot_date": AS_OF}
+    for measure, name in (("r", "recency_days"), ("f", "frequency"), ("m", "monetary")):
+        values = others[name][::-1] if measure == "r" else others[name]
+        asked |= {f"{measure}_{score}": value for score, value in zip(range(2, 6), values, strict=True)}
+    statement = over_chosen(WHAT_IF, Filters("90", AS_OF, AS_OF))
+    foreseen = connection.execute(statement, asked).fetchall()
+    connection.execute("SET search_path = 'main'")
+
+    def by_segment(built: duckdb.DuckDBPyConnection) -> dict[str, tuple[int, Decimal]]:
+        rows = built.execute(
+            "SELECT segment, count(*), sum(monetary)::DECIMAL(38, 2) FROM intermediate.int_customer_rfm GROUP BY 1"
+        ).fetchall()
+        return {segment: (customers, monetary) for segment, customers, monetary in rows}
+
+    assert {row[0]: (row[1], row[3]) for row in foreseen if row[1]} == by_segment(connection)
+    rules = yaml.safe_load((PACKAGED_REFERENCE / "segments.yml").read_text())
+    rules["rfm"] |= others
+    own = settings.home / "reference" / "segments.yml"
+    own.parent.mkdir(parents=True)
+    own.write_text(yaml.safe_dump(rules))
+    rebuilt = by_segment(build_rfm(build, *purchases))
+    assert {row[0]: (row[2], row[4]) for row in foreseen if row[2]} == rebuilt
+    assert {row[0]: row[1] for row in foreseen} != {row[0]: row[2] for row in foreseen}
