@@ -70,6 +70,8 @@ PAGES = (
     Page("overview", ":material/monitoring:", roles=ROLES),
     Page("customers", ":material/groups:", roles=("admin", "analyst", "marketer", "store_manager")),
     Page("customer", ":material/person_search:", roles=("admin", "analyst", "marketer", "store_manager")),
+    Page("stock", ":material/inventory_2:", roles=("admin", "analyst", "marketer", "store_manager")),
+    Page("campaigns", ":material/local_offer:"),
     Page("activation", ":material/send:", roles=_HEAD_OFFICE),
     Page("reviews", ":material/rule:"),
     Page("health", ":material/health_and_safety:", roles=("admin", "analyst", "auditor")),

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import duckdb
 
+from tests.dashboards.stock_tables import STOCK_TABLES
+
 AS_OF = date(2026, 5, 31)
 
 CHANNELS = [
@@ -285,7 +287,7 @@ def build_snapshot(
     names = ", ".join(f"'{channel}'" for channel, *_ in CHANNELS)
     try:
         connection.execute(f"CREATE TEMP MACRO channel_at(place) AS ([{names}])[1 + place::INTEGER]")
-        for statement in _TABLES.split(";\n"):
+        for statement in (_TABLES + STOCK_TABLES).split(";\n"):
             bound = {name: value for name, value in values.items() if f"${name}" in statement}
             connection.execute(statement, bound)
         connection.execute(

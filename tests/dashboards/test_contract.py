@@ -13,12 +13,13 @@ import yaml
 from dashboards.access import RULES, Scope
 from dashboards.data import Reader, find_snapshot
 from dashboards.filters import Filters
-from dashboards.queries import activation, customer, customers, health, models, overview, shared
+from dashboards.queries import activation, campaigns, customer, customers, health, models, overview, shared, stock
 from pipelines.marts_contract import MARTS
 from pipelines.settings import DBT_PROJECT, load_settings
+from pipelines.stock_health.health import CREATE
 from tests.dashboards.snapshots import publish
 
-MODULES = (activation, customer, customers, health, overview, shared, models)
+MODULES = (activation, customer, customers, health, overview, shared, models, stock, campaigns)
 DAY = date(2026, 5, 31)
 VALUES = {
     "start": DAY, "end": DAY, "day": DAY, "snapshot_date": DAY, "weeks": 4, "customer_id": "c1", "language": "zh",
@@ -47,6 +48,7 @@ def promised(tmp_path_factory: pytest.TempPathFactory) -> Reader:
         for table, columns in promised_tables().items():
             typed = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
             connection.execute(f"CREATE TABLE marts.{table} ({typed})")
+        connection.execute(CREATE)  # written by no model of dbt, and typed all the same
     publish(home, source, "1")
     settings = load_settings(home)
     return Reader(settings, find_snapshot(settings), Scope())
@@ -59,7 +61,8 @@ def statements(module: ModuleType) -> list[tuple[str, str]]:
         if isinstance(value, str) and value.lstrip().startswith(("SELECT", "WITH")) and "{place}" not in value:
             sql = customers.over_chosen(value, FILTERS) if "{chosen}" in value else value
             condition = health.condition(FILTERS) if module is health else FILTERS.condition()
-            found.append((name, sql.replace("{condition}", condition)))
+            sql = sql.replace("{condition}", condition).replace("{stores}", stock.at_stores(FILTERS, "store_id"))
+            found.append((name, sql))
     return found
 
 

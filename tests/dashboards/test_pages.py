@@ -95,6 +95,8 @@ def test_a_snapshot_of_an_older_version_names_what_it_lacks(open_page: OpenPage,
         "customers": ("recommendations", "products", "customer_tags", "segments"),
         "health": ("drift", "waiting", "activation_log"),
         "activation": ("activation_log",),
+        "stock": ("stock_health",),
+        "campaigns": ("campaign_results", "coupon_pools"),
         "reviews": ("identity_reviews",),
         "models": ("model_drift",),
     }[page]
@@ -106,6 +108,8 @@ def test_a_snapshot_of_an_older_version_names_what_it_lacks(open_page: OpenPage,
         "overview": "category_daily",
         "customers": "recommendations",
         "reviews": "identity_reviews",
+        "stock": "stock_health",
+        "campaigns": "campaign_results",
         "models": "model_drift",
     }.get(page, "activation_log")
     assert any(named in text for text in shown), shown
