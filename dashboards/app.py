@@ -75,6 +75,8 @@ PAGES = (
     Page("stores", ":material/storefront:", roles=("admin", "analyst", "marketer", "store_manager")),
     Page("products", ":material/category:", roles=("admin", "analyst", "marketer", "store_manager")),
     Page("prices", ":material/sell:"),
+    Page("stock", ":material/inventory_2:", roles=("admin", "analyst", "marketer", "store_manager")),
+    Page("campaigns", ":material/local_offer:"),
     Page("activation", ":material/send:", roles=_HEAD_OFFICE),
     Page("reviews", ":material/rule:"),
     Page("health", ":material/health_and_safety:", roles=("admin", "analyst", "auditor")),

@@ -261,3 +261,23 @@ def _padded(frame: pd.DataFrame, value: str) -> list[float]:
     low, high = float(frame[value].min()), float(frame[value].max())
     margin = max((high - low) * 0.08, 0.5)
     return [low - margin, high + margin]
+
+
+def intervals(
+    frame: pd.DataFrame, *, category: str, value: str, low: str, high: str, titles: dict[str, str]
+) -> alt.LayerChart:
+    """Differences of shares as points with their intervals, one a row, beside the line of no difference."""
+    import altair as alt
+
+    axis = alt.Axis(format="+.1%", tickCount=6, grid=True)
+    base = alt.Chart(frame).encode(
+        y=alt.Y(f"{category}:N", title=None, sort=None, axis=_names_axis(labelLimit=260)),
+        tooltip=[
+            alt.Tooltip(f"{category}:N", title=titles[category]),
+            *(alt.Tooltip(f"{name}:Q", title=titles[name], format="+.2%") for name in (value, low, high)),
+        ],
+    )
+    spans = base.mark_rule(color=BLUE, strokeWidth=3).encode(x=alt.X(f"{low}:Q", title=None, axis=axis), x2=f"{high}:Q")
+    points = base.mark_point(color=BLUE, filled=True, size=110, opacity=1).encode(x=alt.X(f"{value}:Q", title=None))
+    nothing = alt.Chart(frame).mark_rule(color=GREY, strokeDash=[4, 4]).encode(x=alt.datum(0))
+    return (nothing + spans + points).properties(height=2 * BAR_STEP * len(frame) + 36)

@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from tests.dashboards.figure_tables import FIGURE_TABLES
+from tests.dashboards.stock_tables import STOCK_TABLES
 
 AS_OF = date(2026, 5, 31)
 
@@ -192,11 +193,6 @@ SELECT customer_id, mode(channel) AS preferred_channel, mode(channel) AS first_c
     hash(customer_id, 'consent') % 2 = 0 AS consent_marketing, min(ordered_at) AS first_order_at
 FROM marts.orders WHERE customer_id IS NOT NULL GROUP BY customer_id;
 
-CREATE TABLE marts.customer_identities AS
-SELECT customer_id, preferred_channel AS channel, 'member' AS kind, 'm' || customer_id AS identity,
-    first_order_at AS last_seen_at
-FROM marts.customers;
-
 CREATE TABLE marts.order_events AS
 SELECT channel || order_id AS event_id, channel, order_id, customer_id, store_id, business_date, 'sale' AS kind,
     'SKU' || lpad((1 + hash(order_id) % 120)::VARCHAR, 4, '0') AS sku, 'dairy' AS category, 1 AS quantity, net_amount
@@ -257,7 +253,10 @@ CREATE TABLE marts.customer_identities AS
 SELECT 'c' || n AS customer_id, 'member' AS kind, unnest(['app', 'pos']) AS channel,
     'm"' || n AS identity, $now::TIMESTAMP AS first_seen_at, $now::TIMESTAMP AS last_seen_at, 1::BIGINT AS n_sources,
     false AS is_blocked, NULL::VARCHAR AS reason
-FROM range(3) AS numbers(n);
+FROM range(3) AS numbers(n)
+UNION ALL
+SELECT customer_id, 'member', preferred_channel, 'm' || customer_id, first_order_at, first_order_at, 1, false, NULL
+FROM marts.customers WHERE customer_id NOT IN ('c0', 'c1', 'c2');
 
 CREATE TABLE marts.customer_links AS
 SELECT customer_id, 'link' AS relation, 'phone' AS kind, channel, identity AS member_id,
@@ -301,7 +300,8 @@ def build_snapshot(
     names = ", ".join(f"'{channel}'" for channel, *_ in CHANNELS)
     try:
         connection.execute(f"CREATE TEMP MACRO channel_at(place) AS ([{names}])[1 + place::INTEGER]")
-        for statement in (_TABLES + FIGURE_TABLES).split(";\n"):
+        for statement in (_TABLES + FIGURE_TABLES + STOCK_TABLES).split(";
+"):
             bound = {name: value for name, value in values.items() if f"${name}" in statement}
             connection.execute(statement, bound)
         connection.execute(

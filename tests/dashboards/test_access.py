@@ -148,8 +148,8 @@ def test_every_rule_is_of_a_mart_and_every_ruled_mart_has_the_column_it_is_narro
 
 def test_a_table_the_snapshot_lacks_is_not_found_under_any_scope(own_reader: Reader, reader: Reader) -> None:
     for found in (own_reader, reader):
-        with pytest.raises(MissingDataError, match="stock_health"):
-            found.rows("SELECT * FROM stock_health")
+        with pytest.raises(MissingDataError, match="no_such_mart"):
+            found.rows("SELECT * FROM no_such_mart")
 
 
 def test_no_module_but_the_reader_opens_duckdb() -> None:

@@ -15,9 +15,10 @@ from dashboards import queries
 from dashboards.access import RULES, Scope
 from dashboards.data import Reader, find_snapshot
 from dashboards.filters import Filters
-from dashboards.queries import customers, health
+from dashboards.queries import customers, health, stock
 from pipelines.marts_contract import MARTS
 from pipelines.settings import DBT_PROJECT, load_settings
+from pipelines.stock_health.health import CREATE
 from tests.dashboards.snapshots import publish
 
 MODULES = [import_module(f"{queries.__name__}.{module.name}") for module in iter_modules(queries.__path__)]
@@ -53,6 +54,7 @@ def promised(tmp_path_factory: pytest.TempPathFactory) -> Reader:
         for table, columns in promised_tables().items():
             typed = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
             connection.execute(f"CREATE TABLE marts.{table} ({typed})")
+        connection.execute(CREATE)  # written by no model of dbt, and typed all the same
     publish(home, source, "1")
     settings = load_settings(home)
     return Reader(settings, find_snapshot(settings), Scope())
@@ -67,7 +69,8 @@ def statements(module: ModuleType) -> list[tuple[str, str]]:
             for place, built in BUILT.items():
                 sql = sql.replace(place, built)
             condition = health.condition(FILTERS) if module is health else FILTERS.condition()
-            found.append((name, FILTERS.fill(sql.replace("{condition}", condition))))
+            sql = sql.replace("{condition}", condition).replace("{stores}", stock.at_stores(FILTERS, "store_id"))
+            found.append((name, FILTERS.fill(sql)))
     return found
 
 
