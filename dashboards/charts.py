@@ -142,7 +142,7 @@ def heat_map(
         tooltip=[alt.Tooltip(f"{name}:N", title=titles[name]) for name in (y, x, label, *extra)],
     )  # fmt: skip
     cells = base.mark_rect(stroke="white", strokeWidth=2, cornerRadius=3).encode(
-        color=alt.Color(f"{value}:Q", scale=alt.Scale(range=list(RAMP), domain=[0, highest]), legend=None)
+        color=alt.Color(f"{value}:Q", scale=alt.Scale(range=list(RAMP), domain=[0, highest], clamp=True), legend=None)
     )
     figures = base.mark_text(fontSize=12).encode(
         text=f"{label}:N",
@@ -207,3 +207,57 @@ def calibration(frame: pd.DataFrame, *, titles: dict[str, str]) -> alt.LayerChar
         )
     )
     return (diagonal + points).properties(height=300)
+
+
+def columns(
+    frame: pd.DataFrame, *, category: str, value: str, titles: dict[str, str], order: Sequence[Any], formats: Formats,
+    colour: str = BLUE, height: int = 240,
+) -> alt.Chart:  # fmt: skip
+    """Upright bars in a given order, for what follows on itself: hours, months."""
+    import altair as alt
+
+    return (
+        alt.Chart(frame)
+        .mark_bar(color=colour, cornerRadiusEnd=3)
+        .encode(
+            x=alt.X(f"{category}:N", title=titles[category], sort=list(order), axis=_names_axis(labelAngle=0)),
+            y=alt.Y(f"{value}:Q", title=None, axis=alt.Axis(labelExpr=_axis_units(formats), tickCount=4)),
+            tooltip=[
+                alt.Tooltip(f"{category}:N", title=titles[category]),
+                alt.Tooltip(f"{value}:Q", title=titles[value], format=",.2~f"),
+            ],
+        )
+        .properties(height=height)
+    )
+
+
+def places(
+    frame: pd.DataFrame, *, latitude: str, longitude: str, size: str, group: str, name: str, label: str,
+    titles: dict[str, str], groups: Sequence[str],
+) -> alt.Chart:  # fmt: skip
+    """Points where the stores lie, north up, larger for more; groups differ in colour and in shape. No tiles."""
+    import altair as alt
+
+    shapes = ("circle", "square", "triangle-up", "diamond", "cross")
+    points = alt.Chart(frame).mark_point(filled=True, opacity=0.85, stroke="white")
+    return points.encode(
+        x=alt.X(f"{longitude}:Q", title=titles[longitude], scale=alt.Scale(domain=_padded(frame, longitude))),
+        y=alt.Y(f"{latitude}:Q", title=titles[latitude], scale=alt.Scale(domain=_padded(frame, latitude))),
+        size=alt.Size(f"{size}:Q", scale=alt.Scale(range=[90, 900]), legend=None),
+        color=alt.Color(
+            f"{group}:N", scale=alt.Scale(domain=list(groups), range=list(PALETTE[: len(groups)])),
+            legend=alt.Legend(title=titles[group], orient="top", symbolSize=140),
+        ),
+        shape=alt.Shape(f"{group}:N", scale=alt.Scale(domain=list(groups), range=list(shapes[: len(groups)]))),
+        tooltip=[
+            alt.Tooltip(f"{name}:N", title=titles[name]),
+            alt.Tooltip(f"{group}:N", title=titles[group]),
+            alt.Tooltip(f"{label}:N", title=titles[label]),
+        ],
+    ).properties(height=420)  # fmt: skip
+
+
+def _padded(frame: pd.DataFrame, value: str) -> list[float]:
+    low, high = float(frame[value].min()), float(frame[value].max())
+    margin = max((high - low) * 0.08, 0.5)
+    return [low - margin, high + margin]

@@ -1,4 +1,5 @@
-"""The filters every page shares: period, channels, stores. They live in the URL and stay when the page changes.
+"""The filters every page shares: period, brand, channels, region, stores. They live in the URL and stay when the page
+changes.
 
 Belongs here: reading, checking and writing them, their widgets, and the SQL condition they mean. Does not belong
 here: what a page does with them.
@@ -6,8 +7,9 @@ here: what a page does with them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -21,32 +23,53 @@ DEFAULT_PERIOD = "90"
 NO_STORE = "~none"
 """Stands in the URL and in the widget for sales without a store."""
 _STATE = "filters"
+_CONDITION = re.compile(r"\{(condition|channel_condition|store_condition)(?::([\w.]+))?\}")
+
+
+@dataclass(frozen=True)
+class Brand:
+    """What belongs to a brand: a sale in a store by the store, any other by its channel."""
+
+    stores: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What can be chosen: ids with their names, and the first and last business day of the snapshot."""
+    """What can be chosen: ids with their names, and the first and last business day of the snapshot.
+
+    brands: the stores and the channels of each. regions: the stores of each.
+    """
 
     channels: Mapping[str, str]
     stores: Mapping[str, str]
     first_day: date
     last_day: date
+    brands: Mapping[str, Brand] = field(default_factory=dict)
+    regions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Chosen period (both days included), channels and stores; an empty tuple means all."""
+    """Chosen period (both days included), channels, stores, brands and regions; an empty tuple means all.
+
+    of_brands and region_stores are what the brands and regions stand for in this snapshot.
+    """
 
     period: str
     start: date
     end: date
     channels: tuple[str, ...] = ()
     stores: tuple[str, ...] = ()
+    brands: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    of_brands: Brand = Brand()
+    region_stores: tuple[str, ...] = ()
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether channels or stores are left out."""
-        return bool(self.channels or self.stores)
+        """Whether anything but days is left out."""
+        return bool(self.channels or self.stores or self.brands or self.regions)
 
     @property
     def days(self) -> int:
@@ -64,7 +87,49 @@ class Filters:
             if NO_STORE in self.stores:
                 alternatives.append(f"{store} IS NULL")
             parts.append(f"({' OR '.join(alternatives)})")
+        if self.brands:
+            by_store = _is_one_of(store, "brand_store", self.of_brands.stores)
+            by_channel = _is_one_of(channel, "brand_channel", self.of_brands.channels)
+            parts.append(f"({by_store} OR ({store} IS NULL AND {by_channel}))")
+        if self.regions:
+            parts.append(_is_one_of(store, "region_store", self.region_stores))
         return " AND ".join(parts) or "true"
+
+    def channel_condition(self, channel: str = "channel") -> str:
+        """SQL that keeps the chosen channels and those of the chosen brands, for figures that no store has."""
+        parts = [_is_one_of(channel, "channel", self.channels)] if self.channels else []
+        if self.brands:
+            parts.append(_is_one_of(channel, "brand_channel", self.of_brands.channels))
+        return " AND ".join(parts) or "true"
+
+    def store_condition(self, store: str = "store_id") -> str:
+        """SQL that keeps the chosen stores and those of the chosen brands and regions, whatever the channel."""
+        chosen = tuple(value for value in self.stores if value != NO_STORE)
+        parts = [f"{store} IN ({', '.join(self._names_of(chosen))})"] if chosen else []
+        if self.brands:
+            parts.append(_is_one_of(store, "brand_store", self.of_brands.stores))
+        if self.regions:
+            parts.append(_is_one_of(store, "region_store", self.region_stores))
+        return " AND ".join(parts) or "true"
+
+    def _names_of(self, stores: Sequence[str]) -> list[str]:
+        return [f"$store_{self.stores.index(value)}" for value in stores]
+
+    def fill(self, sql: str) -> str:
+        """A statement with its conditions filled in.
+
+        `{condition}` is that of sales, `{channel_condition}` and `{store_condition}` those of figures without stores or
+        of stores alone; `{store_condition:stores.id}` names the column where it is called otherwise.
+        """
+        return _CONDITION.sub(self._condition_of, sql)
+
+    def _condition_of(self, found: re.Match[str]) -> str:
+        kind, column = found.groups()
+        if kind == "channel_condition":
+            return self.channel_condition(column or "channel")
+        if kind == "store_condition":
+            return self.store_condition(column or "store_id")
+        return self.condition()
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -72,6 +137,9 @@ class Filters:
         values: dict[str, Any] = {"start": self.start, "end": self.end}
         values |= {f"channel_{position}": value for position, value in enumerate(self.channels)}
         values |= {f"store_{position}": value for position, value in enumerate(self.stores)}
+        values |= {f"brand_store_{position}": value for position, value in enumerate(self.of_brands.stores)}
+        values |= {f"brand_channel_{position}": value for position, value in enumerate(self.of_brands.channels)}
+        values |= {f"region_store_{position}": value for position, value in enumerate(self.region_stores)}
         return values
 
     def query_string(self) -> dict[str, list[str]]:
@@ -85,7 +153,18 @@ class Filters:
             found["channel"] = list(self.channels)
         if self.stores:
             found["store"] = list(self.stores)
+        if self.brands:
+            found["brand"] = list(self.brands)
+        if self.regions:
+            found["region"] = list(self.regions)
         return found
+
+
+def _is_one_of(column: str, prefix: str, values: Sequence[str]) -> str:
+    """SQL: the column has one of the values bound as `$prefix_0` and on; nothing has one of none."""
+    if not values:
+        return "false"
+    return f"{column} IN ({', '.join(f'${prefix}_{position}' for position in range(len(values)))})"
 
 
 def parse_filters(query: Mapping[str, Sequence[str]], choices: Choices) -> Filters:
@@ -94,9 +173,23 @@ def parse_filters(query: Mapping[str, Sequence[str]], choices: Choices) -> Filte
     stores = tuple(value for value in dict.fromkeys(query.get("store", ())) if value in choices.stores)
     start, end = _date(query.get("from")), _date(query.get("to"))
     if start and end:
-        return custom_period(start, end, choices, channels, stores)
-    period = next(iter(query.get("period", ())), DEFAULT_PERIOD)
-    return preset_period(period if period in PERIODS[:-1] else DEFAULT_PERIOD, choices, channels, stores)
+        filters = custom_period(start, end, choices, channels, stores)
+    else:
+        period = next(iter(query.get("period", ())), DEFAULT_PERIOD)
+        filters = preset_period(period if period in PERIODS[:-1] else DEFAULT_PERIOD, choices, channels, stores)
+    return of_brands_and_regions(filters, choices, query.get("brand", ()), query.get("region", ()))
+
+
+def of_brands_and_regions(filters: Filters, choices: Choices, brands: Sequence[str], regions: Sequence[str]) -> Filters:
+    """The filters narrowed to brands and regions that the snapshot knows."""
+    known = tuple(value for value in dict.fromkeys(brands) if value in choices.brands)
+    places = tuple(value for value in dict.fromkeys(regions) if value in choices.regions)
+    of_brands = Brand(
+        tuple(store for brand in known for store in choices.brands[brand].stores),
+        tuple(channel for brand in known for channel in choices.brands[brand].channels),
+    )
+    stores = tuple(store for region in places for store in choices.regions[region])
+    return replace(filters, brands=known, regions=places, of_brands=of_brands, region_stores=stores)
 
 
 def preset_period(period: str, choices: Choices, channels: tuple[str, ...], stores: tuple[str, ...]) -> Filters:
@@ -129,10 +222,14 @@ def draw_filters(choices: Choices, language: Language, formats: Formats) -> Filt
     query = kept.query_string() if kept else {name: st.query_params.get_all(name) for name in st.query_params}
     chosen = parse_filters(query, choices)
     # The browser keeps showing a choice in the words it was made in, so each language has widgets of its own.
-    period_key, channels_key, stores_key = (widget_key(name, language) for name in ("period", "channels", "stores"))
+    period_key, brands_key, channels_key, regions_key, stores_key = (
+        widget_key(name, language) for name in ("period", "brands", "channels", "regions", "stores")
+    )
     _prepare(period_key, chosen.period)
     _prepare(channels_key, list(chosen.channels), set(choices.channels))
     _prepare(stores_key, list(chosen.stores), set(choices.stores))
+    _prepare(brands_key, list(chosen.brands), set(choices.brands))
+    _prepare(regions_key, list(chosen.regions), set(choices.regions))
     st.header(language.text("filters.title"), divider="gray")
     period = st.selectbox(
         language.text("filters.period"),
@@ -141,6 +238,14 @@ def draw_filters(choices: Choices, language: Language, formats: Formats) -> Filt
         key=period_key,
     )
     start, end = _draw_days(chosen, choices, language) if period == "custom" else (chosen.start, chosen.end)
+    brands, regions = list(chosen.brands), list(chosen.regions)
+    if len(choices.brands) > 1:
+        brands = st.multiselect(
+            language.text("filters.brand"),
+            list(choices.brands),
+            placeholder=language.text("filters.all_brands"),
+            key=brands_key,
+        )
     channels = st.multiselect(
         language.text("filters.channel"),
         list(choices.channels),
@@ -148,6 +253,13 @@ def draw_filters(choices: Choices, language: Language, formats: Formats) -> Filt
         placeholder=language.text("filters.all_channels"),
         key=channels_key,
     )
+    if len(choices.regions) > 1:
+        regions = st.multiselect(
+            language.text("filters.region"),
+            list(choices.regions),
+            placeholder=language.text("filters.all_regions"),
+            key=regions_key,
+        )
     stores = st.multiselect(
         language.text("filters.store"),
         list(choices.stores),
@@ -159,12 +271,13 @@ def draw_filters(choices: Choices, language: Language, formats: Formats) -> Filt
         result = custom_period(start, end, choices, tuple(channels), tuple(stores))
     else:
         result = preset_period(period, choices, tuple(channels), tuple(stores))
+    result = of_brands_and_regions(result, choices, brands, regions)
     st.caption(f"{formats.day(result.start, with_weekday=False)} – {formats.day(result.end, with_weekday=False)}")
     if result.is_narrowed:
         st.button(
             language.text("filters.reset"),
             on_click=_reset,
-            args=(channels_key, stores_key),
+            args=(brands_key, channels_key, regions_key, stores_key),
             key="filter_reset",
             icon=":material/filter_alt_off:",
         )
@@ -194,7 +307,7 @@ def _prepare(key: str, value: Any, known: set[str] | None = None) -> None:
 
 
 def widget_key(name: str, language: Language) -> str:
-    """The key of a filter's widget: period, channels or stores."""
+    """The key of a filter's widget: period, brands, channels, regions or stores."""
     return f"filter_{name}_{language.code}"
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from dashboards.data import MissingDataError, Reader
-from dashboards.filters import NO_STORE, Choices
+from dashboards.filters import NO_STORE, Brand, Choices
 
 _RUN_SETTINGS = "SELECT as_of, reporting_currency, timezone FROM run_settings LIMIT 1"
 
@@ -56,6 +56,20 @@ SELECT
     CASE $language WHEN 'zh' THEN definition_zh ELSE definition_en END AS definition
 FROM segments
 ORDER BY position
+"""
+
+_BRANDS = """
+SELECT brand, 'store' AS kind, store_id AS id FROM stores WHERE brand IS NOT NULL
+UNION
+SELECT brand, 'channel' AS kind, channel AS id FROM channels WHERE brand IS NOT NULL
+ORDER BY brand, kind, id
+"""
+
+_REGIONS = """
+SELECT DISTINCT coalesce(province, city) AS region, store_id
+FROM stores
+WHERE coalesce(province, city) IS NOT NULL AND coalesce(kind, 'store') = 'store'
+ORDER BY region, store_id
 """
 
 _SALES_WITHOUT_STORE = "SELECT count(*) > 0 AS found FROM sales_daily WHERE store_id IS NULL"
@@ -105,7 +119,36 @@ def read_choices(reader: Reader, as_of: date, without_store: str) -> Choices:
     named_stores = {row["id"]: _label(row) for row in stores}
     if has_sales_without_store:
         named_stores[NO_STORE] = without_store
-    return Choices({row["id"]: _label(row) for row in channels}, named_stores, min(first_day, as_of), as_of)
+    return Choices(
+        {row["id"]: _label(row) for row in channels},
+        named_stores,
+        min(first_day, as_of),
+        as_of,
+        _brands(reader),
+        _regions(reader),
+    )
+
+
+def _brands(reader: Reader) -> dict[str, Brand]:
+    try:
+        found = reader.rows(_BRANDS)
+    except MissingDataError:
+        return {}
+    members: dict[str, dict[str, list[str]]] = {}
+    for row in found:
+        members.setdefault(row["brand"], {"store": [], "channel": []})[row["kind"]].append(row["id"])
+    return {brand: Brand(tuple(of["store"]), tuple(of["channel"])) for brand, of in members.items()}
+
+
+def _regions(reader: Reader) -> dict[str, tuple[str, ...]]:
+    try:
+        found = reader.rows(_REGIONS)
+    except MissingDataError:
+        return {}
+    regions: dict[str, list[str]] = {}
+    for row in found:
+        regions.setdefault(row["region"], []).append(row["store_id"])
+    return {region: tuple(stores) for region, stores in regions.items()}
 
 
 @dataclass(frozen=True)

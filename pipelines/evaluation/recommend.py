@@ -169,7 +169,7 @@ def _read_baskets(data: Path, map_text: str | None) -> pl.DataFrame:
 
 
 def _purchases(known: pl.DataFrame) -> pl.DataFrame:
-    """Lines as the model wants them; without dates, a basket is a week older than the next, the last one `_LAST_DAY`."""
+    """Lines as the model wants them; without dates, each basket is a week older than the next, the last `_LAST_DAY`."""
     back = pl.col("back") - pl.col("back").min().over("customer_id")
     aligned = pl.lit(_LAST_DAY) - pl.duration(days=_DAYS_APART * back.clip(upper_bound=_MOST_BASKETS_BACK))
     return known.select(

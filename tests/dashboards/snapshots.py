@@ -12,6 +12,8 @@ from pathlib import Path
 
 import duckdb
 
+from tests.dashboards.figure_tables import FIGURE_TABLES
+
 AS_OF = date(2026, 5, 31)
 
 CHANNELS = [
@@ -42,7 +44,9 @@ SELECT unnest(['champions', 'loyal', 'promising', 'new_customers', 'about_to_sle
     '近度、频次、金额得分的组合' AS definition_zh, 'a set of recency, frequency and value scores' AS definition_en;
 
 CREATE TABLE marts.stores AS
-SELECT 'S' || lpad(n::VARCHAR, 2, '0') AS store_id, city || '店' AS name, 'store' AS kind, 'A' AS brand, city
+SELECT 'S' || lpad(n::VARCHAR, 2, '0') AS store_id, city || '店' AS name, 'store' AS kind,
+    CASE WHEN n % 4 = 0 THEN 'B' ELSE 'A' END AS brand, left(city, 2) AS city, left(city, 2) AS province,
+    22.5 + n * 1.4 AS latitude, 103.5 + (n * 7 % 12) * 1.5 AS longitude
 FROM (SELECT unnest(range(1, 13)) AS n, unnest(['上海南京西路', '上海徐汇', '北京国贸', '北京西单', '广州天河',
     '深圳万象', '杭州湖滨', '成都太古里', '武汉江汉路', '西安钟楼', '南京新街口', 'Singapore Orchard']) AS city);
 
@@ -285,7 +289,7 @@ def build_snapshot(
     names = ", ".join(f"'{channel}'" for channel, *_ in CHANNELS)
     try:
         connection.execute(f"CREATE TEMP MACRO channel_at(place) AS ([{names}])[1 + place::INTEGER]")
-        for statement in _TABLES.split(";\n"):
+        for statement in (_TABLES + FIGURE_TABLES).split(";\n"):
             bound = {name: value for name, value in values.items() if f"${name}" in statement}
             connection.execute(statement, bound)
         connection.execute(

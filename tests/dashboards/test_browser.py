@@ -113,7 +113,10 @@ def address_of(served: str, page: str, query: str) -> str:
     return f"{served}/{'' if page == PAGES[0].name else page}?{query}"
 
 
-CHARTS = {"overview": 4, "customers": 5, "activation": 0, "health": 3}
+CHARTS = {
+    "overview": 4, "customers": 5, "activation": 0, "health": 3, "channels": 6, "loyalty": 4, "stores": 4,
+    "products": 6, "prices": 2,
+}  # fmt: skip
 _OVERFLOWING = """found => found.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.textContent)"""
 
 
