@@ -300,8 +300,7 @@ def build_snapshot(
     names = ", ".join(f"'{channel}'" for channel, *_ in CHANNELS)
     try:
         connection.execute(f"CREATE TEMP MACRO channel_at(place) AS ([{names}])[1 + place::INTEGER]")
-        for statement in (_TABLES + FIGURE_TABLES + STOCK_TABLES).split(";
-"):
+        for statement in (_TABLES + FIGURE_TABLES + STOCK_TABLES).split(";\n"):
             bound = {name: value for name, value in values.items() if f"${name}" in statement}
             connection.execute(statement, bound)
         connection.execute(

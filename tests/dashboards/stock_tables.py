@@ -9,7 +9,8 @@ STOCK_TABLES = """
 CREATE TABLE marts.stock_health AS
 WITH drawn AS (
     SELECT
-        store_id, sku, (hash(store_id, sku, 'a') % 40)::BIGINT AS units, (hash(store_id, sku, 'b') % 30)::BIGINT AS demand
+        store_id, sku, (hash(store_id, sku, 'a') % 40)::BIGINT AS units,
+        (hash(store_id, sku, 'b') % 30)::BIGINT AS demand
     FROM marts.stores, (SELECT sku FROM marts.products ORDER BY sku LIMIT 20)
 )
 SELECT
