@@ -93,6 +93,7 @@ _STYLE = """<style>
 [data-testid="stMetricLabel"] p { white-space: normal; line-height: 1.25; }
 [data-testid="stMetricDelta"] { max-width: 100%; font-size: 0.78rem; }
 [data-testid="stMetricDelta"] * { font-size: 0.78rem; }
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p { color: inherit; opacity: 0.9; }
 </style>"""
 REDRAW_ATTEMPTS = 3
 DEFAULT_REFRESH_SECONDS = 15.0

@@ -62,6 +62,7 @@ def run_nightly(
     """
     with single_writer(settings):
         from pipelines.activation.campaigns import load_campaigns
+        from pipelines.activation.scheduled_exports import load_schedule
         from pipelines.assets.platform import Platform
         from pipelines.connectors.registry import load_connectors
         from pipelines.destinations.registry import load_destinations
@@ -73,6 +74,7 @@ def run_nightly(
         load_connectors(settings, channels)  # so does a wrong setting or a missing secret of a connector
         if activate:  # and what would else be found at the end of the night
             load_campaigns(settings, set(load_destinations(settings)))
+            load_schedule(settings)
         load_stock_rules(settings)
         had_key_file = settings.key_file.exists()
         ensure_keys(settings)

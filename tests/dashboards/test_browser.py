@@ -37,6 +37,8 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH (Debian: apt-get install chromium)"),
 ]
 sync_api = pytest.importorskip("playwright.sync_api")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+STREAMLITS_OWN: frozenset[str] = frozenset()
 sync_api.expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -142,6 +144,27 @@ def test_a_page_is_drawn_whole_and_changes_its_language_with_a_click(
         assert tab.locator("[data-testid=stMetricValue] *").evaluate_all(_OVERFLOWING) == []
         SHOTS.mkdir(parents=True, exist_ok=True)
         tab.screenshot(path=SHOTS / f"{page}-{language}.png")
+
+
+@pytest.mark.parametrize("page", [page.name for page in PAGES])
+def test_axe_finds_no_serious_fault(served: str, open_tab: Callable[[str], Any], page: str) -> None:
+    tab = open_tab(address_of(served, page, "lang=en"))
+    sync_api.expect(tab.locator("h1")).to_have_text(words("en")[f"{page}.title"])
+    sync_api.expect(tab.locator("[data-testid=stStatusWidget]")).to_have_count(0)
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    tab.screenshot(path=SHOTS / f"{page}-axe.png")
+    assert serious_faults(tab) == []
+
+
+def serious_faults(tab: Any) -> list[str]:
+    """Rule and place of what axe-core calls serious or critical, without what Streamlit's own widgets bring."""
+    found = axe.Axe().run(tab).response["violations"]
+    return [
+        f"{fault['id']}: {node['target']} {node['html'][:160]}"
+        for fault in found
+        if fault["impact"] in ("serious", "critical") and fault["id"] not in STREAMLITS_OWN
+        for node in fault["nodes"]
+    ]
 
 
 def test_filters_and_language_follow_the_reader_to_another_page(served: str, open_tab: Callable[[str], Any]) -> None:
