@@ -54,6 +54,8 @@ def resolve_identity(
         with open_warehouse(platform.settings) as connection:
             report, linkage = identity.find_customers(connection, platform.settings, full_refresh=options.full_refresh)
         platform.progress(f"identity: {report.memberships:,} memberships are {report.customers:,} customers")
+        if changes := report.changes():
+            platform.progress(f"identity: {changes}; see marts.customer_merges")
         platform.progress(
             f"linkage: {linkage.scored:,} of {linkage.people:,} people compared anew, {linkage.joined:,} pairs are sure"
         )

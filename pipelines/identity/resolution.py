@@ -6,7 +6,7 @@ rebuild is an increment onto nothing, so they cannot differ but in what they lea
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import duckdb
 
@@ -34,7 +34,7 @@ class IdentityReport:
 
     is_full: whether everything was rebuilt. memberships, customers, links: totals after the run (links: values that
     hold at least two memberships or guests together). blocked: values that link nobody, by rule. touched_values,
-    touched_nodes: how much was recomputed. merges, splits: events of this run.
+    touched_nodes: how much was recomputed. merges, splits: events of this run. rules: corrections that were replayed.
     """
 
     is_full: bool
@@ -46,6 +46,16 @@ class IdentityReport:
     touched_nodes: int = 0
     merges: int = 0
     splits: int = 0
+    rules: int = 0
+
+    def changes(self) -> str:
+        """What changed in words; empty if nothing did and nobody ever corrected anything."""
+        parts = []
+        if self.rules:
+            parts.append(f"{self.rules} correction(s) replayed")
+        if self.merges or self.splits:
+            parts.append(f"{self.merges} customer(s) went into another, {self.splits} part(s) were split off")
+        return "; ".join(parts)
 
 
 def resolve(connection: duckdb.DuckDBPyConnection, settings: Settings, full_refresh: bool = False) -> IdentityReport:
@@ -107,7 +117,9 @@ def _resolve(
     history.log_changes(connection, max(window.upto.values()), everything=everything)
     _note_progress(connection, raw, rules)
     tables.create_views(connection)
-    report = _report(connection, everything, logged_before)
+    report = replace(
+        _report(connection, everything, logged_before), rules=sum(correction.holds for correction in corrections)
+    )
     for view in ("changed_orders", "touched_claims", "touched_guest_claims") if everything else ():
         connection.execute(f"drop view temp.{view}")
     for table in WORKING_TABLES:

@@ -13,7 +13,7 @@ import pytest
 from pipelines.simulation import simulate
 from tests.integration.conftest import AS_OF, Home
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # three whole jobs
 
 OF_RUNS = {"runs", "batches", "customer_merges", "activation_log", "quarantine", "drift", "waiting", "model_versions"}
 """Books of what ran and what was done: they rightly tell of the correction and its undoing."""

@@ -38,6 +38,7 @@ def test_a_split_holds_against_a_shared_phone_in_increments_and_rebuilds(lake):
     rule(lake, SPLIT, ["b"], ["a"])
     report = lake.resolve()
     assert (report.is_full, report.splits) == (False, 1)
+    assert report.changes() == ("1 correction(s) replayed; 0 customer(s) went into another, 1 part(s) were split off")
     assert not lake.same("a", "b")
     lake.member("a", at=3, phone="1", email="x")
     lake.member("b", at=4, phone="1", email="x")
