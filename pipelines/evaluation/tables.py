@@ -54,6 +54,7 @@ def read_table(data: Path, mapping: Mapping[str, str], fields: Collection[str]) 
     CSV nor Parquet, cannot be read, or lacks a column.
     """
     with _source(data) as source, duckdb.connect() as connection:
+        connection.execute("set enable_progress_bar = false")  # it would be written among the results
         columns = _describe(connection, data, source)
         chosen = {field: field for field in fields if field in columns} | dict(mapping)
         sql = ", ".join(f"{_expression(column, columns, data)} as {_quoted(field)}" for field, column in chosen.items())
