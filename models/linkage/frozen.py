@@ -193,6 +193,7 @@ def _connection(threads: int | None, memory_limit: str | None) -> Iterator[duckd
     connection = duckdb.connect()
     try:
         connection.execute("set temp_directory = ''")
+        connection.execute("set enable_progress_bar = false")  # it would be written among the results
         if threads is not None:
             connection.execute(f"set threads = {threads}")
         if memory_limit is not None:

@@ -59,6 +59,7 @@ def link(
     wanted = [name for name in table.column_names if name in FIELDS or name == "source"]
     connection = duckdb.connect()
     try:
+        connection.execute("set enable_progress_bar = false")  # it would be written among the results
         if threads is not None:
             connection.execute(f"set threads = {threads}")
         if memory_limit is not None:

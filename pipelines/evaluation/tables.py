@@ -5,7 +5,10 @@ Belongs here: reading CSV and Parquet, and `field=column` maps. Does not belong 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -40,8 +43,8 @@ def parse_map(text: str | None, fields: Collection[str]) -> dict[str, str]:
 
 def read_columns(data: Path) -> list[str]:
     """Names of a file's columns. Raises ConfigurationError if it is neither CSV nor Parquet, or cannot be read."""
-    with duckdb.connect() as connection:
-        return _describe(connection, data, _source(data))
+    with _source(data) as source, duckdb.connect() as connection:
+        return _describe(connection, data, source)
 
 
 def read_table(data: Path, mapping: Mapping[str, str], fields: Collection[str]) -> pa.Table:
@@ -50,8 +53,8 @@ def read_table(data: Path, mapping: Mapping[str, str], fields: Collection[str]) 
     `first+last` maps a field to several columns, joined with a space. Raises ConfigurationError if the file is neither
     CSV nor Parquet, cannot be read, or lacks a column.
     """
-    source = _source(data)
-    with duckdb.connect() as connection:
+    with _source(data) as source, duckdb.connect() as connection:
+        connection.execute("set enable_progress_bar = false")  # it would be written among the results
         columns = _describe(connection, data, source)
         chosen = {field: field for field in fields if field in columns} | dict(mapping)
         sql = ", ".join(f"{_expression(column, columns, data)} as {_quoted(field)}" for field, column in chosen.items())
@@ -65,12 +68,14 @@ def read_table(data: Path, mapping: Mapping[str, str], fields: Collection[str]) 
             ) from error
 
 
-def _source(data: Path) -> str:
+@contextmanager
+def _source(data: Path) -> Iterator[str]:
     """SQL: the file as a relation."""
     reader = _READERS.get(data.suffix.lower())
     if reader is None:
         raise ConfigurationError(f"--data: {data.name} must end in one of {', '.join(_READERS)}.")
-    return reader.format("'" + str(data).replace("'", "''") + "'")
+    with _as_utf8(data) as readable:
+        yield reader.format("'" + str(readable).replace("'", "''") + "'")
 
 
 def _describe(connection: duckdb.DuckDBPyConnection, data: Path, source: str) -> list[str]:
@@ -80,6 +85,39 @@ def _describe(connection: duckdb.DuckDBPyConnection, data: Path, source: str) ->
         raise ConfigurationError(
             f"--data: {data.name} cannot be read as {data.suffix[1:]} ({type(error).__name__})."
         ) from error
+
+
+@contextmanager
+def _as_utf8(data: Path) -> Iterator[Path]:
+    """The file itself, or a copy in UTF-8 of a text in UTF-16 (by its mark) or GB 18030, which GBK is part of.
+
+    The copy is gone at the end. A text that is none of them is left as it is: its reader says so.
+    """
+    encoding = _encoding(data) if data.suffix.lower() in (".csv", ".tsv") else None
+    if encoding is None:
+        yield data
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / data.name
+        with data.open(encoding=encoding, newline="") as text, copy.open("w", encoding="utf-8", newline="") as written:
+            shutil.copyfileobj(text, written)
+        yield copy
+
+
+def _encoding(data: Path) -> str | None:
+    """The first encoding that the whole text is in; None where that is UTF-8, or nothing that is known."""
+    with data.open("rb") as file:
+        if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
+            return "utf-16"
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            with data.open(encoding=encoding) as text:
+                while text.read(1_000_000):
+                    pass
+        except UnicodeError:
+            continue
+        return None if encoding == "utf-8" else encoding
+    return None
 
 
 def _expression(column: str, columns: Collection[str], data: Path) -> str:

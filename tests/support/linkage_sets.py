@@ -178,6 +178,55 @@ def chinese(size: int, seed: int = 5) -> pa.Table:
     return _table(records, rng)
 
 
+def chinese_families(size: int, seed: int = 7) -> pa.Table:
+    """One to four relatives share surname, phone, city and address; each has one to three records, nobody errs."""
+    rng = np.random.default_rng(seed)
+    records: list[tuple[int, Record]] = []
+    person = 0
+    while len(records) < size:
+        phone, city = f"1{rng.integers(3, 10)}{rng.integers(10**8, 10**9)}", str(rng.choice(_CHINESE_CITIES))
+        home: Record = {"city": city, "address": f"{city}市人民路{rng.integers(1, 999)}号"}
+        surname = str(rng.choice(_CHINESE_SURNAMES))
+        for _ in range(int(rng.integers(1, 5))):
+            own: Record = home | {
+                "name": surname + "".join(rng.choice(_CHINESE_GIVEN, 2)),
+                "birthday": _birthday(rng, 1960, 55),
+                "gender": str(rng.choice(["男", "女"])),
+            }
+            for _ in range(int(rng.integers(1, 4))):
+                shown = phone if rng.random() < 0.8 else f"{phone[:3]}****{phone[7:]}"
+                records.append((person, _spoil(own | {"phone": shown}, rng, 0.0, 0.15)))
+            person += 1
+    return _table(records, rng)
+
+
+def placeholders(size: int, seed: int = 8) -> pa.Table:
+    """Where a name, phone or birthday was not given, the till wrote "WeChat user", its own number, 1900-01-01."""
+    rng = np.random.default_rng(seed)
+    records: list[tuple[int, Record]] = []
+    for person in range(size // 2):
+        name = str(rng.choice(_CHINESE_SURNAMES)) + "".join(rng.choice(_CHINESE_GIVEN, int(rng.integers(1, 3))))
+        phone, born = f"1{rng.integers(3, 10)}{rng.integers(10**8, 10**9)}", _birthday(rng, 1960, 45)
+        for _ in range(int(rng.integers(1, 4))):
+            record: Record = {
+                "name": name if rng.random() < 0.8 else "微信用户",
+                "phone": phone if rng.random() < 0.7 else "13800000000",
+                "birthday": born if rng.random() < 0.8 else "1900-01-01",
+            }
+            records.append((person, record))
+    return _table(records, rng)
+
+
+def one_column(size: int, seed: int = 9) -> pa.Table:
+    """E-mail addresses alone, one in five mistyped."""
+    rng = np.random.default_rng(seed)
+    records: list[tuple[int, Record]] = []
+    for person in range(size // 2):
+        known = {"email": _english(rng)["email"]}
+        records += [(person, _spoil(known, rng, 0.2, 0.0)) for _ in range(int(rng.integers(1, 4)))]
+    return _table(records, rng)
+
+
 def _wide(text: str) -> str:
     return "".join(chr(ord(character) + 0xFEE0) for character in text)
 
@@ -212,4 +261,7 @@ SETS: dict[str, Callable[[int], pa.Table]] = {
     "strangers": strangers,
     "chinese": chinese,
     "spanish_pair": spanish_pair,
+    "chinese_families": chinese_families,
+    "placeholders": placeholders,
+    "one_column": one_column,
 }

@@ -55,6 +55,7 @@ def _pooled(vault: Vault, members: pa.Table, fields: Sequence[str], first: int, 
     connection = duckdb.connect()
     try:
         connection.execute("set temp_directory = ''")
+        connection.execute("set enable_progress_bar = false")
         connection.register("members", members)
         connection.register("profiles", profiles)
         pooled = connection.execute(f"""

@@ -20,6 +20,7 @@ def hashed(keys: Keys, table: pa.Table, space: str, text: str) -> pa.Table:
     connection = duckdb.connect()
     try:
         connection.execute("set temp_directory = ''")
+        connection.execute("set enable_progress_bar = false")
         # A variable, not a literal: no secret in a statement, so none in a log or an error message.
         connection.execute("set variable secret = ?", [keys.token("linkage", "blocking keys")])
         connection.register("given", table)

@@ -18,6 +18,7 @@ from pipelines.cli import cli
 from pipelines.errors import ConfigurationError
 from pipelines.evaluation import identity
 from pipelines.evaluation.identity import evaluate_identity
+from pipelines.evaluation.tables import read_table
 from tests.support.linkage_sets import families
 
 DATASETS = Path(os.environ.get("OMNILAKE_DATASETS") or Path(__file__).parents[4] / "shared" / "datasets")
@@ -115,6 +116,16 @@ def test_a_file_without_any_truth_is_told_in_words(data: Path) -> None:
 def test_several_columns_make_one_field(data: Path) -> None:
     measured = evaluate_identity(data, "truth=who,birthday=born,name=given_name+surname")
     assert measured.quality.f1 > 0.9
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "gbk", "gb18030", "utf-16"])
+def test_a_csv_of_another_encoding_reads_the_same(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("truth,name,city\n1,王雨欣,上海\n1,王雨欣,上海\n2,欧阳涵,昆明\n", encoding=encoding)
+    read = read_table(path, {}, ("truth", *FIELDS))
+    assert read.to_pydict() == {
+        "truth": ["1", "1", "2"], "name": ["王雨欣", "王雨欣", "欧阳涵"], "city": ["上海", "上海", "昆明"]
+    }  # fmt: skip
 
 
 @pytest.mark.slow

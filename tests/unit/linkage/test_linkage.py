@@ -27,6 +27,9 @@ def quality_of(table: pa.Table) -> ClusterQuality:
         ("chinese", 0.95, 0.93),
         ("spanish_pair", 0.95, 0.95),
         ("sparse", 0.95, 0.83),
+        ("chinese_families", 0.95, 0.85),
+        ("placeholders", 0.93, 0.65),
+        ("one_column", 0.98, 0.5),
     ],
 )
 def test_one_policy_holds_for_sets_of_other_shapes(name: str, precision: float, recall: float) -> None:
