@@ -62,7 +62,7 @@ def forget(
             if subject:
                 if not confirm(subject.words()):
                     return None
-                for customer in subject.order.customers:
+                for customer in subject.order.customers or ("(not published)",):
                     about = audit.subject(settings, "customer", customer)
                     audit.record(settings, "cli", "person.forget", about, {"by": kind}, engine=engine)
                 erasure_order.give(vault, subject.order)

@@ -76,12 +76,11 @@ def test_a_person_in_every_feed_and_format_is_known_then_erased_and_stays_erased
     done = home.omnilake("forget", "phone", planted.PHONE)
     assert done.returncode == 0, done.stderr
     assert "was erased" in done.stdout
-    for more in ((), ("--full-refresh",)):
-        _redeliver(home.landing)
-        done = home.omnilake("run", "--landing", home.landing, "--as-of", AS_OF, *more)
-        assert done.returncode == 0, done.stderr
-        assert _left(home) == []
-        assert _rows(home, money) == before
+    _redeliver(home.landing)
+    done = home.omnilake("run", "--landing", home.landing, "--as-of", AS_OF, "--full-refresh")
+    assert done.returncode == 0, done.stderr
+    assert _left(home) == []
+    assert _rows(home, money) == before
     done = home.omnilake("quarantine", "replay", "--landing", home.landing)
     assert done.returncode == 0, done.stderr
     done = home.omnilake("push")
@@ -95,11 +94,10 @@ def test_a_person_in_every_feed_and_format_is_known_then_erased_and_stays_erased
 
 
 def _redeliver(landing: Path) -> None:
-    """The same rows under other names, in another format, once more each time."""
-    number = len(list(landing.rglob("again-*")))
-    path = landing / "mini" / "members" / f"again-{number}.jsonl"
-    row = {**planted.MEMBER, "updated_at": f"2024-05-0{2 + number}T00:00:00Z"}
-    path.write_text(json.dumps(row) + "\n" + json.dumps({**row, "updated_at": "never"}) + "\n", encoding="utf-8")
+    """The same person once more: newer, and once unreadable."""
+    row = {**planted.MEMBER, "updated_at": "2024-05-02T00:00:00Z"}
+    rows = json.dumps(row) + "\n" + json.dumps({**row, "updated_at": "never"}) + "\n"
+    (landing / "mini" / "members" / "again.jsonl").write_text(rows, encoding="utf-8")
 
 
 def test_the_search_finds_a_value_in_every_kind_of_file(tmp_path: Path) -> None:
