@@ -133,7 +133,8 @@ def evaluate_clv(data: Path, calibration_end: date, map_text: str | None, as_jso
     last part of the calibration given the part before. Purchases are counted
     in days with an order, from the day after --calibration-end to the last day
     of the file. mae and rmse: of each customer's purchases; auc: of having
-    any. The interval covers 80 %. value_parameters: gamma-gamma on repeat
+    any. The interval of their sum is for 80 %, widened by what the model missed
+    in the last part of the calibration. value_parameters: gamma-gamma on repeat
     days, as published; predicted_value: from all order days, as nightly.
     Rows below the models are simple rules: each customer's own rate, the same
     as in as many days before, days since the last order, purchase frequency.

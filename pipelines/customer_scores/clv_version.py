@@ -34,11 +34,10 @@ PROTOCOL = (
 
 @dataclass(frozen=True)
 class Clv:
-    """The parameters of a card, as models. missed: share by which the rehearsal's total missed."""
+    """The parameters of a card, as models."""
 
     counting: clv.Fitted
     value: clv.GammaGamma | None
-    missed: float
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def fit_version(connection: duckdb.DuckDBPyConnection, as_of: date, seed: int) -
         counting = clv.fit(choice.model, read_histories(connection, as_of, as_of), seed)
     except clv.TooFewError:
         return None
-    rehearsal = rehearse(connection, rehearsed, cut, as_of)
+    rehearsal = rehearse(connection, rehearsed, cut, as_of, missed_before(connection, choice.model, inner, cut, seed))
     customers = read_customers(connection, as_of)
     notes = []
     try:
@@ -91,7 +90,6 @@ def fit_version(connection: duckdb.DuckDBPyConnection, as_of: date, seed: int) -
         "parameters": counting.parameters,
         "value": value.parameters | {"log_likelihood": value.log_likelihood} if value else None,
         "held_out_log_likelihood": choice.held_out,
-        "missed": _missed(rehearsal),
     }
     card = Card(
         model=MODEL,
@@ -118,12 +116,28 @@ def read_version(card: Card) -> Clv:
     )
     value = content["value"]
     worth = clv.GammaGamma(value["p"], value["q"], value["gamma"], value["log_likelihood"]) if value else None
-    return Clv(counting, worth, content["missed"])
+    return Clv(counting, worth)
 
 
-def rehearse(connection: duckdb.DuckDBPyConnection, fitted: clv.Fitted, cut: date, until: date) -> Rehearsal:
+def missed_before(
+    connection: duckdb.DuckDBPyConnection, model: clv.CountingModel, inner: date, cut: date, seed: int
+) -> float:
+    """Share by which the model, fitted up to `inner`, missed the order days from then to `cut`; 1 at most."""
+    try:
+        fitted = clv.fit(model, read_histories(connection, inner, inner), seed)
+    except clv.TooFewError:
+        return 1.0
+    metrics = rehearse(connection, fitted, inner, cut, 0.0).metrics
+    predicted, actual = metrics["predicted"] or 0.0, metrics["actual"] or 0.0
+    return min(abs(actual / predicted - 1.0), 1.0) if predicted > 0 else 1.0
+
+
+def rehearse(
+    connection: duckdb.DuckDBPyConnection, fitted: clv.Fitted, cut: date, until: date, missed: float
+) -> Rehearsal:
     """What the model says on `cut` of the days up to `until`, against what came, and simple rules beside it.
 
+    missed: of `missed_before`; it widens the interval of the total.
     Rules: `own_rate` goes on at each customer's rate so far; `last_period` repeats as many days before; `recency` and
     `frequency` only rank.
     """
@@ -136,7 +150,7 @@ def rehearse(connection: duckdb.DuckDBPyConnection, fitted: clv.Fitted, cut: dat
     came = actual > 0
     repeats, age = histories.repeats[group], histories.age[group] * clv.DAYS_PER_PERIOD
     own_rate = repeats / np.maximum(age, 1.0) * horizon
-    total = clv.total_purchases(fitted, histories, purchases, horizon / clv.DAYS_PER_PERIOD)
+    total = clv.total_purchases(fitted, histories, purchases, horizon / clv.DAYS_PER_PERIOD, missed)
     metrics = {
         **_figures(purchases.expected[group], actual),
         "auc": auc(came, purchases.p_any[group]),
@@ -167,11 +181,6 @@ def _figures(predicted: np.ndarray, actual: np.ndarray) -> dict[str, float | Non
         "predicted": float(predicted.sum()),
         "actual": float(actual.sum()),
     }
-
-
-def _missed(rehearsal: Rehearsal) -> float:
-    predicted, actual = rehearsal.metrics["predicted"] or 0.0, rehearsal.metrics["actual"] or 0.0
-    return min(abs(actual / predicted - 1.0), 1.0) if predicted > 0 else 1.0
 
 
 _IN_PERIOD = """

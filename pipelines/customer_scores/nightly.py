@@ -142,7 +142,7 @@ def _fit_clv(connection: duckdb.DuckDBPyConnection, engine: sa.Engine, as_of: da
     standing = None
     if in_use is not None:
         fitted = clv_version.read_version(in_use.card).counting
-        standing = clv_version.rehearse(connection, fitted, cut, as_of).metrics[clv_version.DECIDES]
+        standing = clv_version.rehearse(connection, fitted, cut, as_of, 0.0).metrics[clv_version.DECIDES]
     promotion = promote_if_better(
         engine, card, clv_version.DECIDES, higher_is_better=False, in_use=in_use, in_use_value=standing,
         tolerance=TOLERANCE * (standing or 0.0),

@@ -75,7 +75,8 @@ def evaluate_clv(data: Path, map_text: str | None, calibration_end: date, today:
         order = sorted(fits, key=lambda name: name != choice.model.name)
         rows = []
         for name in order:
-            rehearsal = clv_version.rehearse(connection, fits[name], calibration_end, last)
+            missed = clv_version.missed_before(connection, fits[name].model, inner, calibration_end, SEED)
+            rehearsal = clv_version.rehearse(connection, fits[name], calibration_end, last, missed)
             if name == order[0]:
                 rules = rehearsal.baselines
             rows.append(
