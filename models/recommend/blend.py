@@ -31,7 +31,7 @@ VARIANTS_LOOKED_THROUGH = 3
 PROPOSALS = 30
 """Items that each strategy may propose to a learned order, beside the customer's own."""
 
-LEAST_ATTRIBUTION = 0.02
+LEAST_ATTRIBUTION = 0.005
 """Weight with which a strategy that only an order asks for competes for being named as the reason."""
 
 BARRED = np.float32(-1e6)

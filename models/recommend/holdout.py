@@ -20,13 +20,34 @@ FEWEST_CUSTOMERS = 60
 
 @dataclass(frozen=True)
 class Holdout:
-    """known: purchases that may be learned from. truth: customer_id, sku bought next. as_of: last known day.
-    window_end: last day of what is held out."""
+    """known: purchases that may be learned from. truth: customer_id, sku bought next. as_of: last known day."""
 
     known: pl.DataFrame
     truth: pl.DataFrame
     as_of: date
-    window_end: date
+
+    @property
+    def first_day(self) -> date:
+        """Of what may be learned from."""
+        first = self.known["ordered_on"].min()
+        return first if isinstance(first, date) else self.as_of
+
+
+MOST_WINDOWS = 3
+"""Windows that are learned from: what holds in one alone may be its season."""
+
+
+def hold_out_windows(purchases: pl.DataFrame, as_of: date) -> list[Holdout]:
+    """`hold_out_after` as of the date and as of the beginning of each window found, newest first; may be empty."""
+    found: list[Holdout] = []
+    end = as_of
+    while len(found) < MOST_WINDOWS:
+        window = hold_out_after(purchases, end)
+        if window is None:
+            break
+        found.append(window)
+        end = window.as_of
+    return found
 
 
 def hold_out_after(purchases: pl.DataFrame, as_of: date) -> Holdout | None:
@@ -50,7 +71,7 @@ def hold_out_after(purchases: pl.DataFrame, as_of: date) -> Holdout | None:
             .join(known.select("customer_id").unique(), on="customer_id", how="semi")
             .filter(pl.col("ordered_on") == pl.col("ordered_on").min().over("customer_id"))
         )
-        found = Holdout(known, later.select("customer_id", "sku").unique(), cut, as_of)
+        found = Holdout(known, later.select("customer_id", "sku").unique(), cut)
         if found.truth["customer_id"].n_unique() >= ENOUGH_CUSTOMERS:
             return found
     return found if found is not None and found.truth["customer_id"].n_unique() >= FEWEST_CUSTOMERS else None
@@ -69,4 +90,4 @@ def hold_out_last(purchases: pl.DataFrame, as_of: date) -> Holdout | None:
     truth = spans.filter(is_held & (pl.col("quantity").fill_null(1) > 0)).select("customer_id", "sku").unique()
     if truth["customer_id"].n_unique() < FEWEST_CUSTOMERS:
         return None
-    return Holdout(known, truth, as_of, as_of)
+    return Holdout(known, truth, as_of)

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from models.evaluate.recommend import RankingQuality, ranking_quality
 from models.recommend.blend import Blend
@@ -24,7 +25,7 @@ from models.recommend.interactions import IntArray, Interactions
 from models.recommend.lineup import strategies_of
 from models.recommend.next_stage import StageSpan
 from models.recommend.order import ByFrequency, ByPopularity, LearnedOrder, Order, learn_order
-from models.recommend.pairs import Pairs
+from models.recommend.pairs import PAIR_FEATURES, Pairs
 from models.recommend.settings import RecommendSettings
 from models.recommend.strategy import Explanation, Strategy
 
@@ -52,35 +53,39 @@ class Learned:
     customers: int
 
 
+LEAST_GAIN = 0.01
+"""Share by which a learned order must beat the settings' weights to replace them: below, it is noise."""
+
+
 def learn(
-    holdout: Holdout,
+    holdouts: Sequence[Holdout],
     products: pa.Table,
     settings: RecommendSettings,
     k: int = 10,
     profiles: Profiles | None = None,
     stages: Sequence[StageSpan] = (),
+    *,
+    allow_rules: bool = False,
 ) -> Learned:
-    """Compare the orders on a hold-out and learn the best one again from all of it.
+    """Learn orders on hold-outs, compare all orders on the first (the newest), and learn the best one from everybody.
 
-    Everything is offered while learning, repeats too: rules of what not to show come on top of the order.
+    allow_rules: whether a simple rule may be chosen too; otherwise they are only measured. Everything is offered while
+    learning, repeats too: rules of what not to show come on top of the order. Raises ValueError without a hold-out.
     """
-    offered = replace(settings, recent_days=None, max_repeat_share=1.0)
-    interactions = encode(holdout.known.to_arrow(), products, holdout.as_of, offered, profiles)
-    learners = _sampled(interactions, holdout.truth)
-    truth = _coded(interactions, holdout.truth, learners)
-    comparison = _Comparison(interactions, offered, stages, learners, truth, k)
-    quality = {
-        POPULARITY: comparison.quality_of(ByPopularity()),
-        FREQUENCY: comparison.quality_of(ByFrequency()),
-        WEIGHTS: comparison.quality_of(None),
-    }
+    if not holdouts:
+        raise ValueError("there is no hold-out to learn from")
+    comparisons = [_Comparison(holdout, products, settings, k, profiles, stages) for holdout in holdouts]
+    newest = comparisons[0]
     orders: dict[str, Order | None] = {POPULARITY: ByPopularity(), FREQUENCY: ByFrequency(), WEIGHTS: None}
+    quality = {name: newest.quality_of(order) for name, order in orders.items()}
     for name, extras in EXTRAS.items():
-        measured, order = comparison.learned(extras)
-        if measured is not None and order is not None:
-            quality[name], orders[name] = measured, order
-    chosen = max(quality, key=lambda name: merit(quality[name]))
-    return Learned(chosen, orders[chosen], quality, len(learners))
+        measured, learned = _cross_fitted(comparisons, extras, settings.seed)
+        if measured is not None and learned is not None:
+            quality[name], orders[name] = measured, learned
+    bounds = {name: merit(found) * (1 + LEAST_GAIN * (name == WEIGHTS)) for name, found in quality.items()}
+    eligible = [name for name in bounds if allow_rules or name not in (POPULARITY, FREQUENCY)]
+    chosen = max(eligible, key=lambda name: bounds[name])
+    return Learned(chosen, orders[chosen], quality, newest.customers)
 
 
 def merit(quality: RankingQuality) -> float:
@@ -98,11 +103,13 @@ def measure(
     stages: Sequence[StageSpan] = (),
 ) -> RankingQuality:
     """How one order does on the hold-out, over the same customers as `learn`."""
-    offered = replace(settings, recent_days=None, max_repeat_share=1.0)
-    interactions = encode(holdout.known.to_arrow(), products, holdout.as_of, offered, profiles)
-    learners = _sampled(interactions, holdout.truth)
-    truth = _coded(interactions, holdout.truth, learners)
-    return _Comparison(interactions, offered, stages, learners, truth, k).quality_of(order)
+    return _Comparison(holdout, products, settings, k, profiles, stages).quality_of(order)
+
+
+def feature_names(settings: RecommendSettings, stages: Sequence[StageSpan], extras: tuple[str, ...]) -> tuple[str, ...]:
+    """Of the pairs that a blend with these settings and an order that asks for `extras` looks at."""
+    lineup = strategies_of(settings, stages)
+    return (*PAIR_FEATURES, *(strategy.name for strategy, weight in lineup if weight > 0 or strategy.name in extras))
 
 
 def _sampled(interactions: Interactions, truth: pl.DataFrame) -> IntArray:
@@ -119,55 +126,82 @@ def _coded(interactions: Interactions, truth: pl.DataFrame, learners: IntArray) 
     return truth.join(customers, on="customer_id").join(items, on="sku", how="left")
 
 
+@dataclass(frozen=True)
+class _Examples:
+    """Pairs of known outcome. is_second: whether the customer is of the second half, the same one in every window."""
+
+    pairs: Pairs
+    is_bought: NDArray[np.bool_]
+    is_second: NDArray[np.bool_]
+
+
+def _cross_fitted(
+    comparisons: Sequence[_Comparison], extras: tuple[str, ...], seed: int
+) -> tuple[RankingQuality | None, LearnedOrder | None]:
+    """Quality in the newest window, each half of the customers by the order of the other; and the order of both."""
+    examples = [comparison.examples(extras) for comparison in comparisons]
+    pairs = Pairs(
+        np.concatenate([one.pairs.rows for one in examples]),
+        np.concatenate([one.pairs.items for one in examples]),
+        np.concatenate([one.pairs.values for one in examples]),
+        examples[0].pairs.names,
+    )
+    is_bought = np.concatenate([one.is_bought for one in examples])
+    is_second = np.concatenate([one.is_second for one in examples])
+    lists = []
+    for half in (False, True):
+        order = learn_order(_where(pairs, is_second != half), is_bought[is_second != half], extras, seed)
+        if order is None:
+            return None, None
+        lists.append(comparisons[0].lists(order, of_second=half))
+    quality = ranking_quality(pl.concat(lists), comparisons[0].truth, comparisons[0].k)
+    return quality, learn_order(pairs, is_bought, extras, seed)
+
+
 class _Comparison:
     """Orders on one hold-out."""
 
     def __init__(
-        self, interactions: Interactions, settings: RecommendSettings, stages: Sequence[StageSpan], learners: IntArray,
-        truth: pl.DataFrame, k: int,
+        self, holdout: Holdout, products: pa.Table, settings: RecommendSettings, k: int, profiles: Profiles | None,
+        stages: Sequence[StageSpan],
     ) -> None:  # fmt: skip
-        self._interactions = interactions
-        self._settings = settings
-        self._strategies = [(_Once(strategy), weight) for strategy, weight in strategies_of(settings, stages)]
-        self._learners = learners
-        self._truth = truth
-        self._k = k
-        self._bought = np.unique(
-            truth.drop_nulls("item")
-            .select(pl.col("row") * interactions.n_items + pl.col("item"))
-            .to_series()
-            .to_numpy()
-        )
+        self._settings = replace(settings, recent_days=None, max_repeat_share=1.0)
+        self._interactions = encode(holdout.known.to_arrow(), products, holdout.as_of, self._settings, profiles)
+        self._strategies = [(_Once(strategy), weight) for strategy, weight in strategies_of(self._settings, stages)]
+        self._learners = _sampled(self._interactions, holdout.truth)
+        self.truth = _coded(self._interactions, holdout.truth, self._learners)
+        self.k = k
+        ids = self._interactions.customers.gather(self._learners)
+        self._is_second = (ids.hash(seed=1) % 2 == 1).to_numpy()
+
+    @property
+    def customers(self) -> int:
+        """How many are measured."""
+        return len(self._learners)
 
     def quality_of(self, order: Order | None) -> RankingQuality:
         """Of all learners."""
-        return ranking_quality(self._lists(self._blend(order), self._learners), self._truth, self._k)
+        return ranking_quality(self._lists(order, self._learners), self.truth, self.k)
 
-    def learned(self, extras: tuple[str, ...]) -> tuple[RankingQuality | None, LearnedOrder | None]:
-        """Cross-fitted quality: each half of the customers by the order of the other; and the order of both."""
-        asked = _Asking(extras)
-        pairs = self._blend(asked).candidates(self._learners, self._k)
-        is_bought = np.isin(pairs.rows * self._interactions.n_items + pairs.items, self._bought)
+    def lists(self, order: Order, *, of_second: bool) -> pl.DataFrame:
+        """Lists of one half of the learners."""
+        return self._lists(order, self._learners[self._is_second == of_second])
+
+    def examples(self, extras: tuple[str, ...]) -> _Examples:
+        """The candidates of all learners, and what of them they bought."""
+        n_items = self._interactions.n_items
+        pairs = self._blend(_Asking(extras)).candidates(self._learners, self.k)
+        known = self.truth.drop_nulls("item")
+        bought = known["row"].to_numpy() * n_items + known["item"].to_numpy()
         half = np.zeros(len(self._interactions.customers), dtype=bool)
-        half[self._learners[1::2]] = True
-        is_second = half[pairs.rows]
-        lists = []
-        for part in (False, True):
-            order = learn_order(
-                _where(pairs, is_second != part), is_bought[is_second != part], extras, self._settings.seed
-            )
-            if order is None:
-                return None, None
-            rows = self._learners[half[self._learners] == part]
-            lists.append(self._lists(self._blend(order), rows))
-        quality = ranking_quality(pl.concat(lists), self._truth, self._k)
-        return quality, learn_order(pairs, is_bought, extras, self._settings.seed)
+        half[self._learners[self._is_second]] = True
+        return _Examples(pairs, np.isin(pairs.rows * n_items + pairs.items, bought), half[pairs.rows])
 
     def _blend(self, order: Order | None) -> Blend:
         return Blend(self._strategies, self._interactions, self._settings, order)
 
-    def _lists(self, blend: Blend, rows: IntArray) -> pl.DataFrame:
-        picks = blend.pick(rows, self._k)
+    def _lists(self, order: Order | None, rows: IntArray) -> pl.DataFrame:
+        picks = self._blend(order).pick(rows, self.k)
         return pl.DataFrame(
             {
                 "customer_id": self._interactions.customers.gather(rows[picks.position]),
@@ -209,5 +243,5 @@ class _Asking:
         return np.ones(len(pairs.rows), dtype=np.float32)
 
 
-def _where(pairs: Pairs, chosen: np.ndarray) -> Pairs:
+def _where(pairs: Pairs, chosen: NDArray[np.bool_]) -> Pairs:
     return Pairs(pairs.rows[chosen], pairs.items[chosen], pairs.values[chosen], pairs.names)

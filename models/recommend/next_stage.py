@@ -17,7 +17,7 @@ from models.recommend.interactions import UNKNOWN, FloatArray, IntArray, Interac
 from models.recommend.strategy import NOBODY, Explanation, look_up, take_rows
 
 DAYS_PER_MONTH = 365.25 / 12
-SAME_BRAND = 2.0
+SAME_BRAND = 3.0
 """How many times more a product of the brand in use counts than another's: parents rarely change both."""
 
 UNPROVEN = 0.5
@@ -42,7 +42,7 @@ class StageSpan:
 
 
 class NextStage:
-    """Score: (1 + popularity within the stage) × 2 for the brand in use, scaled to at most 1, of the stage that is due.
+    """score: (1 + popularity within the stage) × 3 for the brand in use, scaled to at most 1, of the stage that is due.
 
     The child's age is that of the birth month; without one it is that at which the last stage begins, plus the time
     since the customer first bought that stage. Due is the stage whose span holds the age, if it comes after the last

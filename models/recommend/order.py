@@ -58,6 +58,9 @@ class ByFrequency:
         )
 
 
+RULES: dict[str, type[ByPopularity] | type[ByFrequency]] = {"popularity": ByPopularity, "frequency": ByFrequency}
+
+
 @dataclass(frozen=True)
 class LearnedOrder:
     """Logistic regression on the transformed features: the probability that the item is in the next basket.
@@ -91,6 +94,25 @@ class LearnedOrder:
             tuple(content["names"]), tuple(float(value) for value in content["coefficients"]),
             float(content["intercept"]), tuple(content["strategies"]),
         )  # fmt: skip
+
+
+def to_card(order: Order | None) -> dict[str, Any] | None:
+    """An order as plain data; None for the settings' weights. Raises ValueError for an order that is no data."""
+    if order is None:
+        return None
+    if isinstance(order, LearnedOrder):
+        return order.as_dict()
+    for name, rule in RULES.items():
+        if isinstance(order, rule):
+            return {"rule": name}
+    raise ValueError(f"{type(order).__name__} is no order that a card can hold")
+
+
+def from_card(content: Mapping[str, Any] | None) -> Order | None:
+    """The order that `to_card` wrote down."""
+    if content is None:
+        return None
+    return RULES[content["rule"]]() if "rule" in content else LearnedOrder.from_dict(content)
 
 
 def learn_order(

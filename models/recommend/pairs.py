@@ -22,6 +22,9 @@ CATEGORY = ("category_days", "category_weight")
 ITEM = ("repeat_rate", "popularity", "sold", "trend")
 CUSTOMER = ("basket_size", "visits")
 AGES = ("age", "gap")
+PAIR_FEATURES = (*OWN, *CATEGORY, *ITEM, *CUSTOMER, *AGES)
+"""Features beside the scores of strategies, which follow them."""
+
 SMALLEST = 1e-3
 MONTH = 30.0
 MOST_MONTHS = 12.0
@@ -120,7 +123,7 @@ class PairFeatures:
 def transformed(pairs: Pairs) -> FloatArray:
     """Columns for a linear model: log(x + 0.001) and log(1 + x) of amounts, months and log(1 + days) of ages, and
     whether the item was bought before and each strategy has an opinion."""
-    strategies = [name for name in pairs.names if name not in (*OWN, *CATEGORY, *ITEM, *CUSTOMER, *AGES)]
+    strategies = [name for name in pairs.names if name not in PAIR_FEATURES]
     amounts = pairs.values[:, [pairs.names.index(name) for name in (*OWN, *CATEGORY, *ITEM, *CUSTOMER, *strategies)]]
     ages = pairs.values[:, [pairs.names.index(name) for name in AGES]]
     present = pairs.values[:, [pairs.names.index(name) for name in ("days", *strategies)]] > 0

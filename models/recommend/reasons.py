@@ -19,6 +19,9 @@ FREQUENT_DAYS = 3
 BESTSELLERS = 100
 """Items that may be called this week's bestsellers."""
 
+NAMING = ("neighbour", "next_stage")
+"""Reasons that name the purchase they follow from."""
+
 REASONS = {
     "zh": {
         "due": "您常买，差不多该补货了",
@@ -26,6 +29,11 @@ REASONS = {
         "again": "您之前买过",
         "neighbour": "买过「{name}」的顾客也常买",
         "neighbour_unnamed": "根据您的购买为您推荐",
+        "next_stage": "用过「{name}」，宝宝可以换下一段了",
+        "for_age": "适合宝宝现在的月龄",
+        "alike": "口味相近的顾客也在买",
+        "trending": "近期热度上升",
+        "nearby": "您常去的门店有货",
         "hot": "本周热销",
         "popular": "大家都在买",
         "picked": "为您精选",
@@ -36,6 +44,11 @@ REASONS = {
         "again": "You have bought this before",
         "neighbour": "Customers who bought {name} also buy this",
         "neighbour_unnamed": "Based on your purchases",
+        "next_stage": "The next stage after {name}",
+        "for_age": "Right for your child's age",
+        "alike": "Customers with tastes like yours buy this",
+        "trending": "Rising in demand lately",
+        "nearby": "In stock at your store",
         "hot": "Selling well this week",
         "popular": "Popular with other customers",
         "picked": "Picked for you",
@@ -56,9 +69,8 @@ def write_reasons(
     sentences = REASONS[language]
     quoted = [_short(name) for name in interactions.catalogue.name]
     kinds = _kinds(interactions, rows, picks, names)
-    neighbour = sentences["neighbour"]
     return [
-        neighbour.format(name=quoted[evidence]) if kind == "neighbour" else sentences[kind]
+        sentences[kind].format(name=quoted[evidence]) if kind in NAMING else sentences[kind]
         for kind, evidence in zip(kinds.tolist(), picks.evidence.tolist(), strict=True)
     ]
 
@@ -89,10 +101,28 @@ def _kinds(interactions: Interactions, rows: IntArray, picks: Picks, names: list
             by == "personal",
             (by == "item_item") & explained & is_named,
             by == "item_item",
+            (by == "next_stage") & explained & is_named,
+            by == "next_stage",
+            np.isin(by, ("neighbours", "factors")),
+            by == "trending",
+            by == "nearby",
             is_hot,
             is_sold,
         ],
-        ["due", "frequent", "again", "neighbour", "neighbour_unnamed", "hot", "popular"],
+        [
+            "due",
+            "frequent",
+            "again",
+            "neighbour",
+            "neighbour_unnamed",
+            "next_stage",
+            "for_age",
+            "alike",
+            "trending",
+            "nearby",
+            "hot",
+            "popular",
+        ],
         default="picked",
     )
 

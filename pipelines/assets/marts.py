@@ -11,7 +11,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 from pipelines.assets.platform import WAREHOUSE_POOL, Platform, RunOptions
 from pipelines.customer_scores import score_customers
 from pipelines.dbt import dbt_environment
-from pipelines.recommendations import write_recommendations
+from pipelines.recommendations import load_rules, write_recommendations
 from pipelines.stock_health import write_stock_health
 from pipelines.warehouse import open_warehouse
 
@@ -55,7 +55,9 @@ def build_dbt_assets(manifest: Path, target_path: Path) -> dg.AssetsDefinition:
 @dg.asset(
     key=["marts", "recommendations"],
     group_name="models",
-    deps=[["marts", "order_events"], ["marts", "customers"], ["marts", "products"]],
+    deps=[
+        ["marts", name] for name in ("order_events", "customers", "customer_identities", "products", "stock", "stores")
+    ],
     kinds={"duckdb", "scikitlearn"},
     pool=WAREHOUSE_POOL,
 )
@@ -64,10 +66,16 @@ def recommendations(
 ) -> dg.MaterializeResult:
     """What to show each customer next, with a reason. One row per (customer_id, rank)."""
     with platform.step():
-        platform.progress("recommend: item-item scores for every customer")
+        platform.progress("recommend: what to show every customer next")
+        rules = load_rules(platform.settings)
         with open_warehouse(platform.settings) as connection:
-            rows = write_recommendations(connection, platform.as_of(options.as_of), platform.channels.language)
-    return dg.MaterializeResult(metadata={"dagster/row_count": rows})
+            report = write_recommendations(
+                connection, platform.engine, platform.as_of(options.as_of), platform.channels.language, rules,
+                progress=platform.progress,
+            )  # fmt: skip
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": report.rows, "version": report.version or "", "learned": report.words}
+    )
 
 
 @dg.asset(

@@ -130,7 +130,7 @@ def evaluate_recommend(data: Path, k: int, map_text: str | None) -> RecommendMea
 
 def _learned(purchases: pl.DataFrame, goods: pa.Table, as_of: date, k: int) -> Learned | None:
     holdout = hold_out_last(purchases, as_of)
-    return None if holdout is None else learn(holdout, goods, SETTINGS, k)
+    return None if holdout is None else learn([holdout], goods, SETTINGS, k, allow_rules=True)
 
 
 def _quality(
@@ -169,7 +169,7 @@ def _read_baskets(data: Path, map_text: str | None) -> pl.DataFrame:
 
 
 def _purchases(known: pl.DataFrame) -> pl.DataFrame:
-    """Lines as the model wants them; without dates, each basket is a week older than the next, the last `_LAST_DAY`."""
+    """Lines as the model wants them. Without dates, the last basket is of `_LAST_DAY`, each a week before the next."""
     back = pl.col("back") - pl.col("back").min().over("customer_id")
     aligned = pl.lit(_LAST_DAY) - pl.duration(days=_DAYS_APART * back.clip(upper_bound=_MOST_BASKETS_BACK))
     return known.select(

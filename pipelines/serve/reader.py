@@ -18,7 +18,7 @@ import numpy as np
 
 from pipelines.errors import PermanentError, TransientError
 from pipelines.lookup_tables import lookup_key
-from pipelines.serve.nearby import Neighbour, Store, stores_near
+from pipelines.nearby import Neighbour, Store, stores_near
 from pipelines.serve.stock import StockCache
 from pipelines.settings import Settings
 from pipelines.warehouse import connect, current_snapshot

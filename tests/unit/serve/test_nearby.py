@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.serve.nearby import NEARBY_STORES, Neighbour, Store, stores_near
+from pipelines.nearby import NEARBY_STORES, Neighbour, Store, stores_near
 from pipelines.serve.rates import Bucket
 
 
