@@ -1,6 +1,6 @@
 """SQL of the campaigns page: effects against those held out, budgets, coupons by campaign, pool and store.
 
-Statements over coupons take `{stores}` (`at_stores` of stock: home stores of the holders). A campaign is of no channel
+Statements over coupons take `{store_condition}` (home stores of the holders). A campaign is of no channel
 and no store, so that filters mean nothing to its results. `$language` chooses names.
 """
 
@@ -43,7 +43,7 @@ SELECT
     sum(expired)::BIGINT AS expired, sum(redeemed) / nullif(sum(issued)::DOUBLE, 0) AS redemption_rate,
     sum(net_amount) AS net_amount, sum(discount_amount) AS discount_amount
 FROM {table}
-WHERE {stores}
+WHERE {store_condition}
 GROUP BY {key}, store_id
 ORDER BY issued DESC, {key}, store_id
 """

@@ -1,21 +1,12 @@
 """SQL of the stock page: cover, stock-outs, transfers and orders, by place and article.
 
-Every statement takes `{stores}` (`at_stores`); a stock has no channel and no period. The figures are those of
+Every statement takes `{store_condition}`: a stock has no channel and no period. The figures are those of
 `stock_health`, as of the snapshot's day.
 """
 
 from __future__ import annotations
 
-from dashboards.filters import NO_STORE, Filters
-
 LISTED_ROWS = 200
-
-
-def at_stores(filters: Filters, column: str = "store_id") -> str:
-    """SQL that keeps the chosen stores, whatever the channel; the values are in the filters' `parameters`."""
-    chosen = [f"$store_{position}" for position, store in enumerate(filters.stores) if store != NO_STORE]
-    return f"{column} IN ({', '.join(chosen)})" if chosen else "true"
-
 
 TOTALS = """
 SELECT
@@ -26,7 +17,7 @@ SELECT
     sum(transfer_quantity)::BIGINT AS transfer_units,
     sum(reorder_quantity)::BIGINT AS reorder_units
 FROM stock_health
-WHERE {stores}
+WHERE {store_condition}
 """
 
 BY_STORE = """
@@ -41,7 +32,7 @@ SELECT
     sum(given_quantity)::BIGINT AS given_units,
     sum(reorder_quantity)::BIGINT AS reorder_units
 FROM stock_health
-WHERE {stores}
+WHERE {store_condition}
 GROUP BY store_id
 ORDER BY stockouts_elsewhere + stockouts_everywhere DESC, store_id
 """
@@ -58,7 +49,7 @@ FROM (
         ELSE 'more'
     END AS band
     FROM stock_health
-    WHERE {stores}
+    WHERE {store_condition}
 )
 GROUP BY band
 ORDER BY list_position(['d7', 'd14', 'd28', 'd56', 'more', 'none'], band)
@@ -73,7 +64,7 @@ SELECT
     demand_next_14d, demand_next_14d_low, demand_next_14d_high, {columns}
 FROM stock_health
 LEFT JOIN named ON stock_health.sku = named.sku
-WHERE {stores} AND {which}
+WHERE {store_condition:stock_health.store_id} AND {which}
 ORDER BY {order}, stock_health.store_id, stock_health.sku
 LIMIT 200
 """

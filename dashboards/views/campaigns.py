@@ -14,7 +14,6 @@ from dashboards import charts
 from dashboards.components import Card, Context, behind, cards, chart, nothing, section, table, to_frame
 from dashboards.data import MissingDataError
 from dashboards.queries import campaigns as queries
-from dashboards.queries.stock import at_stores
 
 _METRICS = ("redemption_rate", "net_amount", "discount_amount", "campaign_cost", "incremental_margin")
 _RENAMED = {
@@ -62,7 +61,7 @@ def render(context: Context) -> None:
 
 def _table(context: Context, statement: str) -> pa.Table:
     parameters = context.filters.parameters | {"language": context.language.code}
-    return context.reader.table(statement.replace("{stores}", at_stores(context.filters)), parameters)
+    return context.reader.table(context.filters.fill(statement), parameters)
 
 
 def _titles(context: Context, names: Sequence[str]) -> dict[str, str]:

@@ -43,8 +43,7 @@ def render(context: Context) -> None:
 
 
 def _table(context: Context, statement: str) -> pa.Table:
-    places = queries.at_stores(context.filters, "stock_health.store_id")
-    return context.reader.table(statement.replace("{stores}", places), context.filters.parameters)
+    return context.reader.table(context.filters.fill(statement), context.filters.parameters)
 
 
 def _titles(context: Context, names: Sequence[str]) -> dict[str, str]:

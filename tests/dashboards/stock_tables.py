@@ -53,11 +53,4 @@ SELECT
     5::BIGINT AS expired, 0.25 AS redemption_rate, 900::DECIMAL(18, 2) AS net_amount,
     90::DECIMAL(18, 2) AS discount_amount
 FROM marts.stores;
-
-CREATE TABLE IF NOT EXISTS marts.coupon_pools AS
-SELECT
-    'mall' AS channel, 'P1' AS pool_id, store_id, 30::BIGINT AS issued, 15::BIGINT AS claimed, 6::BIGINT AS redeemed,
-    3::BIGINT AS expired, 0.2 AS redemption_rate, 500::DECIMAL(18, 2) AS net_amount,
-    50::DECIMAL(18, 2) AS discount_amount
-FROM marts.stores;
 """

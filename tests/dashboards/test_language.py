@@ -49,7 +49,19 @@ def test_every_key_the_code_names_exists() -> None:
 def test_every_key_is_used() -> None:
     """By name, or by its group where the code picks one of a group."""
     picked = {"pages", "filters", "columns", "lifecycle", "strategies", "operations", "run_states", "delivery_states"}
-    picked |= {"feeds", "health", "activation", "roles", "reviews", "review_states", "review_fields", "agreements"}
+    picked |= {
+        "feeds",
+        "health",
+        "activation",
+        "roles",
+        "stock",
+        "campaigns",
+        "verdicts",
+        "reviews",
+        "review_states",
+        "review_fields",
+        "agreements",
+    }
     picked |= {
         "models",
         "what_if",
@@ -57,6 +69,9 @@ def test_every_key_is_used() -> None:
         "health",
         "activation",
         "roles",
+        "stock",
+        "campaigns",
+        "verdicts",
         "segments",
         "operators",
         "event_measures",
