@@ -84,7 +84,11 @@ def _draw_cards(context: Context, found: pa.Table) -> None:
     shown = [
         Card("net_amount", formats.money(net), note=language.text("stores.in_stores")),
         Card("net_per_m2", formats.money(_mean_per_m2(rows)), note=language.text("stores.all_areas")),
-        Card("rating", f"{stars / rated:.2f}" if rated else formats.count(None), note=formats.count(rated)),
+        Card(
+            "rating",
+            f"{stars / rated:.2f}" if rated else formats.count(None),
+            note=language.text("stores.reviews", count=formats.count(rated)),
+        ),
         Card(
             "member_share",
             formats.percent(

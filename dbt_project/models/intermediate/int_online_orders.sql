@@ -73,7 +73,16 @@ customer_cities as (
 
 paid_orders as (
     select
-        orders.*,
+        orders.channel,
+        orders.order_id,
+        orders.customer_id,
+        orders.business_date,
+        orders.ordered_at,
+        orders.fulfilment,
+        orders.staff_id,
+        orders.is_cancelled,
+        orders.pickup_ready_at,
+        orders.picked_up_at,
         -- A pickup whose record names one store alone is fetched there.
         case
             when orders.fulfilment in ('pickup', 'ship_from_store', 'same_city')
