@@ -52,7 +52,9 @@ def segments_list(as_json: bool) -> None:
 
 @segments.command(name="save")
 @click.argument("name")
-@click.option("--definition", "file", required=True, type=existing_path(dir_okay=False), help="JSON; see docs/desk.md.")
+@click.option(
+    "--definition", "file", required=True, type=existing_path(dir_okay=False), help="JSON; see docs/pages.md."
+)
 def segments_save(name: str, file: Path) -> None:
     """Save a segment of your own; another definition under the same name is its next version."""
     from pipelines.segments.command import save_segment

@@ -38,7 +38,6 @@ pytestmark = [
 ]
 sync_api = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-STREAMLITS_OWN: frozenset[str] = frozenset()
 sync_api.expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -150,20 +149,33 @@ def test_a_page_is_drawn_whole_and_changes_its_language_with_a_click(
 def test_axe_finds_no_serious_fault(served: str, open_tab: Callable[[str], Any], page: str) -> None:
     tab = open_tab(address_of(served, page, "lang=en"))
     sync_api.expect(tab.locator("h1")).to_have_text(words("en")[f"{page}.title"])
-    sync_api.expect(tab.locator("[data-testid=stStatusWidget]")).to_have_count(0)
+    wait_until_drawn(tab)
+    if page == "segments":
+        for kind in ("column", "events", "tag", "group"):
+            tab.get_by_role("button", name=words("en")[f"segments.add_{kind}"], exact=True).first.click()
+            wait_until_drawn(tab)
     SHOTS.mkdir(parents=True, exist_ok=True)
-    tab.screenshot(path=SHOTS / f"{page}-axe.png")
+    tab.screenshot(path=SHOTS / f"{page}-whole.png", full_page=True)
     assert serious_faults(tab) == []
 
 
+def wait_until_drawn(tab: Any) -> None:
+    """Until the script has ended and every widget has taken its place."""
+    tab.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    sync_api.expect(tab.locator("[data-testid=stSkeleton]")).to_have_count(0, timeout=2 * PATIENCE_MS)
+    sync_api.expect(tab.locator("[data-stale=true]")).to_have_count(0)
+
+
 def serious_faults(tab: Any) -> list[str]:
-    """Rule and place of what axe-core calls serious or critical, without what Streamlit's own widgets bring."""
+    """Rule and place of what axe-core calls serious or critical, without the small lines that st.metric draws: their
+    marks are Streamlit's, and the card's figures say the same in words."""
     found = axe.Axe().run(tab).response["violations"]
     return [
         f"{fault['id']}: {node['target']} {node['html'][:160]}"
         for fault in found
-        if fault["impact"] in ("serious", "critical") and fault["id"] not in STREAMLITS_OWN
+        if fault["impact"] in ("serious", "critical")
         for node in fault["nodes"]
+        if "metric_chart_" not in str(node["target"])
     ]
 
 

@@ -102,6 +102,7 @@ def mark_foreign_rows(home: Path) -> int:
     return marked
 
 
+@pytest.mark.slow
 def test_a_store_manager_finds_no_foreign_row_on_any_page(
     open_page: OpenPage, sign_in_as: AccountOf, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
