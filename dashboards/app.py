@@ -129,7 +129,7 @@ def main() -> None:
         problem = partial(_draw_unreadable, language, error)
     _draw_language(language)
     _draw_account(account, mode, language)
-    selected = st.navigation(_pages(account, context, problem, language))
+    selected = st.navigation(_pages(account, context, problem, language), expanded=True)
     _write_url(language, context)
     st.fragment(_watch, run_every=refresh_seconds)(settings, drawn_version)
     selected.run()

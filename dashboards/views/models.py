@@ -43,7 +43,7 @@ def render(context: Context) -> None:
         _draw_metrics(context, version)
     with right, section(language, language.text("models.calibration"), key="model-calibration", metric="calibration"):
         _draw_calibration(context, version)
-    with section(language, language.text("models.drift"), key="model-drift", metric="drift"):
+    with section(language, language.text("models.drift"), key="model-drift", metric="model_drift"):
         _draw_drift(context, str(chosen))
 
 

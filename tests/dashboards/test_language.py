@@ -77,7 +77,7 @@ def test_every_key_is_used() -> None:
         "event_measures",
         "event_filters",
     }
-    picked |= {"identity_kinds", "link_relations"}
+    picked |= {"stock", "verdicts", "identity_kinds", "link_relations"}
     picked |= {"steps", "channel_kinds", "doors", "store_roles", "peer_groups"}
     literals = {
         node.value

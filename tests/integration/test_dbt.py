@@ -28,7 +28,10 @@ from tests.unit.ledger.samples import a_line, a_product, a_refund, an_order, ret
 pytestmark = pytest.mark.xdist_group("dbt")
 
 CHANNELS = the_channels(a_channel("pos"), a_channel("web", timezone="Europe/Berlin", currency="EUR", online=True))
-NOT_BY_DBT = {"recommendations", "activation_log", "stock_health"}
+NOT_BY_DBT = {
+    "recommendations", "activation_log", "stock_health", "customer_scores", "model_calibration", "model_drift",
+    "model_metrics", "model_versions",
+}  # fmt: skip
 
 ORDERS = [
     an_order("jan", a_line(unit_price="50"), paid_at="2026-01-10 04:00:00"),
@@ -75,7 +78,14 @@ def built(settings: Settings) -> Settings:
                 "stores": [{"store_id": "s1", "updated_at": "2026-01-01", "name": "One", "timezone": "Asia/Tokyo"}],
                 "fx_rates": [{"currency": "EUR", "date": "2026-01-01", "rate": "7.8"}],
                 "members": [
-                    {"channel": "pos", "member_id": "m1", "updated_at": "2026-01-01", "consent_marketing": True}
+                    {
+                        "channel": "pos",
+                        "member_id": "m1",
+                        "updated_at": "2026-01-01",
+                        "consent_marketing": True,
+                        "_file": "pos/members/m.jsonl",
+                        "_line": 1,
+                    }
                 ],
             },
             {
