@@ -330,7 +330,10 @@ def _gather_bonds(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def note_kept_apart(connection: duckdb.DuckDBPyConnection, *, everything: bool) -> None:
-    """Replace what `identity.kept_apart` says of the customers of the scope."""
+    """Replace what `identity.kept_apart` says of the customers of the scope.
+
+    A value that parted customers share is the eldest holder's: which node came first here is no fact of the data.
+    """
     if not everything:
         connection.execute("""
             delete from identity.kept_apart
@@ -342,3 +345,16 @@ def note_kept_apart(connection: duckdb.DuckDBPyConnection, *, everything: bool) 
             from parted_nodes inner join scope_assignment on parted_nodes.node_no = scope_assignment.node_no
         )
         select customer_id, min(customer_id) over (partition by component) as group_id from parted""")
+    connection.execute("""
+        update identity.values
+        set holder_node = eldest.node_no
+        from (
+            select claims.value, min(struct_pack(first_arrival, channel, member_id, claims.node_no)).node_no as node_no
+            from identity.claims
+            inner join identity.memberships on claims.node_no = memberships.node_no
+            semi join parted_nodes on claims.node_no = parted_nodes.node_no
+            anti join identity.value_splits on claims.value = value_splits.value
+            where claims.owner_no is not null
+            group by claims.value
+        ) as eldest
+        where values.value = eldest.value and values.holder_node is not null""")

@@ -216,3 +216,15 @@ def test_the_log_says_who_split_merged_and_took_back(lake):
 
 def test_the_same_rule_twice_is_one_rule(lake):
     assert rule(lake, SPLIT, ["a"], ["b"]) == rule(lake, SPLIT, ["a"], ["b"])
+
+
+def test_a_value_that_parted_customers_share_is_the_elders_however_nodes_are_numbered(lake):
+    lake.order("o", member_id="b")
+    lake.member("a", phone="1")
+    lake.member("b", phone="1")
+    lake.resolve()
+    rule(lake, SPLIT, ["b"], ["a"])
+    lake.resolve()
+    assert lake.identity("phone", "1")["customer_id"] == lake.customer("b")
+    lake.resolve(full=True)
+    assert lake.identity("phone", "1")["customer_id"] == lake.customer("b")
