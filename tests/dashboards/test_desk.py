@@ -91,7 +91,9 @@ def mark_foreign_rows(home: Path) -> int:
         )
         columns = connection.execute(
             "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'marts' AND "
-            "(column_name LIKE '%store_id' OR column_name = 'customer_id') AND data_type = 'VARCHAR'"
+            "(column_name LIKE '%store_id' OR column_name = 'customer_id') AND data_type = 'VARCHAR' "
+            # Where stock for one's own store may come from: part of one's own row, and of use only with its name.
+            "AND column_name <> 'transfer_from_store_id'"
         ).fetchall()
         for table, column in columns:
             own = f"{column} = '{OWN}'" if column != "customer_id" else "customer_id IN (SELECT customer_id FROM kept)"
