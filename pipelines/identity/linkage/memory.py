@@ -62,7 +62,7 @@ def current(engine: sa.Engine) -> Kept | None:
         return None
     try:
         model = Model.of(json.loads(row.parameters))
-    except ValueError:
+    except (KeyError, TypeError, ValueError):
         return None
     frequencies = json.loads(zlib.decompress(row.frequencies))
     table = pa.table(
