@@ -125,9 +125,7 @@ def _outcome(lists: NDArray[np.int64], place: Path) -> dict[str, Any]:
     """What both sides agree on. Raises PermanentError where the held-out items are found worse than by the peer."""
     recall, least = _recall(lists, place), float(np.load(place / _RECALL_FILE)) * LEAST_RECALL_SHARE
     if recall < least:
-        raise PermanentError(
-            f"Recall at {SHOWN} is {recall:.4f}; the peer's share of {LEAST_RECALL_SHARE} is {least:.4f}."
-        )
+        raise PermanentError(f"Recall at {SHOWN} is {recall:.4f}; by the peer's it must be {least:.4f}.")
     return {"customers": len(lists), "shown": SHOWN, "recall_is_the_peers": True}
 
 
