@@ -42,7 +42,7 @@ class StageSpan:
 
 
 class NextStage:
-    """score: (1 + popularity within the stage) × 3 for the brand in use, scaled to at most 1, of the stage that is due.
+    """Score: (1 + popularity within the stage) × 3 for the brand in use, scaled to at most 1, of the stage that is due.
 
     The child's age is that of the birth month; without one it is that at which the last stage begins, plus the time
     since the customer first bought that stage. Due is the stage whose span holds the age, if it comes after the last

@@ -154,7 +154,7 @@ def _read_baskets(data: Path, map_text: str | None) -> pl.DataFrame:
         )
     moment = "try_cast(trim(ordered_at) as timestamp)" if has_time else "try_cast(trim(basket_no) as decimal(38, 6))"
     query = _BASKETS.format(
-        basket="trim(basket_no)" if has_number else "moment",
+        basket="trim(basket_no)" if has_number else f"{moment}::varchar",
         moment=moment,
         bought="and coalesce(try_cast(quantity as double), 1) > 0" if "quantity" in table.column_names else "",
         day="date" if has_time else "decimal(38, 6)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +12,8 @@ import pytest
 
 from models.evaluate.recommend import ranking_quality
 from models.recommend import RecommendSettings, recommend
+from models.recommend.holdout import hold_out_windows
+from models.recommend.learning import learn
 
 COMPLETE_JOURNEY = (
     Path(os.environ.get("OMNILAKE_DATASETS", Path(__file__).parents[4] / "shared" / "datasets")) / "complete_journey"
@@ -110,3 +113,21 @@ def test_next_basket_recall_is_no_worse_than_the_simple_rule(
     quality = ranking_quality(lists, truth)
     assert quality.customers == 2071
     assert quality.recall >= least_recall, name
+
+
+@pytest.mark.slow
+def test_a_learned_order_beats_the_published_rules_on_next_baskets(
+    next_baskets: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame],
+) -> None:
+    train, goods, truth = next_baskets
+    settings = RecommendSettings(recent_days=None, max_repeat_share=1.0)
+    as_of = train["ordered_on"].max()
+    assert isinstance(as_of, date)
+    windows = hold_out_windows(train.select("customer_id", "sku", "ordered_on", "quantity"), as_of)
+    learned = learn(windows, goods.to_arrow(), settings)
+    served = truth["customer_id"].unique().to_arrow()
+    lists = recommend(train.to_arrow(), served, goods.to_arrow(), as_of, settings=settings, order=learned.order)
+    quality = ranking_quality(pl.DataFrame(lists), truth)
+    assert quality.customers == 2071
+    assert quality.recall > 0.1456
+    assert quality.ndcg >= 0.163
