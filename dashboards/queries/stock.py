@@ -70,7 +70,12 @@ LIMIT 200
 """
 
 TRANSFERS = (
-    _POSITIONS.replace("{columns}", "own_need, transfer_from_store_id, transfer_quantity")
+    # A store manager learns that another place can give, not which: its stock is not theirs to see.
+    _POSITIONS.replace(
+        "{columns}",
+        "own_need, CASE WHEN transfer_from_store_id IN (SELECT stores.store_id FROM stores) "
+        "THEN transfer_from_store_id ELSE '~elsewhere' END AS giver, transfer_quantity",
+    )
     .replace("{which}", "transfer_from_store_id IS NOT NULL")
     .replace("{order}", "stockout DESC, transfer_quantity DESC")
 )

@@ -160,7 +160,10 @@ def _draw_positions(context: Context, name: str, statement: str) -> None:
         return
     table(
         language, found, key=f"stock-{name}", titles=_titles(context, found.column_names), formats=context.formats,
-        text={"store_id": context.store_names, "transfer_from_store_id": context.store_names},
+        text={
+            "store_id": context.store_names,
+            "giver": {**context.store_names, "~elsewhere": language.text("stock.another")},
+        },
         instants=[column for column in ("counted_at",) if column in found.column_names],
         height=320 if found.num_rows > 8 else None,
     )  # fmt: skip

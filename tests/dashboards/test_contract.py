@@ -15,7 +15,7 @@ from dashboards import queries
 from dashboards.access import RULES, Scope
 from dashboards.data import Reader, find_snapshot
 from dashboards.filters import Filters
-from dashboards.queries import customers, health, stock
+from dashboards.queries import customers, health
 from pipelines.marts_contract import MARTS
 from pipelines.settings import DBT_PROJECT, load_settings
 from pipelines.stock_health.health import CREATE
@@ -69,7 +69,7 @@ def statements(module: ModuleType) -> list[tuple[str, str]]:
             for place, built in BUILT.items():
                 sql = sql.replace(place, built)
             condition = health.condition(FILTERS) if module is health else FILTERS.condition()
-            sql = sql.replace("{condition}", condition).replace("{stores}", stock.at_stores(FILTERS, "store_id"))
+            sql = sql.replace("{condition}", condition)
             found.append((name, FILTERS.fill(sql)))
     return found
 

@@ -123,7 +123,7 @@ def test_a_snapshot_of_an_older_version_names_what_it_lacks(open_page: OpenPage,
     shown = [info.value for info in app.info]
     named = {"overview": "category_daily", "customers": "recommendations", "health": "activation_log"}
     assert any(named.get(page, lacking[0]) in text for text in shown), shown
-    assert app.metric or page in ("activation", "reviews", "models", "products", "prices")
+    assert app.metric or page in ("activation", "reviews", "models", "products", "prices", "stock", "campaigns")
 
 
 def test_the_activation_page_counts_what_waits_and_failed_and_says_why(open_page: OpenPage) -> None:

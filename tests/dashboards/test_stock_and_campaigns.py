@@ -29,9 +29,9 @@ def test_the_cards_of_stock_say_what_the_mart_says_of_the_chosen_stores(open_pag
 
 def test_transfers_name_the_giver_and_the_article(open_page: OpenPage) -> None:
     app = open_page("stock", lang="zh")
-    (transfers,) = [frame.value for frame in app.dataframe if "transfer_from_store_id" in frame.value.columns]
+    (transfers,) = [frame.value for frame in app.dataframe if "giver" in frame.value.columns]
     assert len(transfers) > 10
-    assert set(transfers["transfer_from_store_id"]) == {"上海南京西路店"}
+    assert set(transfers["giver"]) == {"上海南京西路店"}
     assert transfers["product"].notna().all()
     assert (transfers["transfer_quantity"] == 2).all()
 
