@@ -109,7 +109,9 @@ def _new_snapshot(settings: Settings, snapshot_id: str) -> Iterator[Path]:
     link = settings.snapshots / "current.part"
     link.symlink_to(final.name)
     link.replace(settings.snapshots / "current")
-    for old in sorted(settings.snapshots.glob("marts-*.duckdb"))[:-KEPT_SNAPSHOTS]:
+    # By age, not by name: ids of one second come in any order.
+    kept = sorted(settings.snapshots.glob("marts-*.duckdb"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    for old in kept[:-KEPT_SNAPSHOTS]:
         if old != final:
             old.unlink()
 

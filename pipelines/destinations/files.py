@@ -85,7 +85,8 @@ def connect(name: str, operations: Iterable[Operation], options: Options, prefix
 def _check_columns(name: str, columns: dict[str, str], operations: Iterable[Operation], contact: str | None) -> None:
     if not columns:
         return
-    known = set[str].intersection(*(set(_FIELDS[operation]) for operation in operations))
+    laid_out = [operation for operation in operations if operation is not Operation.REVOKE]
+    known = set[str].intersection(*(set(_FIELDS[operation]) for operation in laid_out or _FIELDS))
     known |= {_CONTACT} if contact else set()
     unknown = sorted(set(columns.values()) - known)
     missing = [field for field in _NEEDED if field not in columns.values()]
@@ -167,7 +168,8 @@ class FilesDestination:
 
     def _layout(self, operation: Operation) -> dict[str, str]:
         """Our field by column, in the order of the columns."""
-        if self._columns:
+        # What is taken back has fields of its own, and comes along wherever coupons are issued.
+        if self._columns and operation is not Operation.REVOKE:
             return self._columns
         fields = [*_FIELDS[operation], *([_CONTACT] if self._capabilities.contact else [])]
         return dict(zip(fields, fields, strict=True))

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from pipelines.feeds.contract import FEEDS
-from pipelines.identity import resolve
+from pipelines.identity import find_customers
 from pipelines.settings import Settings
 from tests.support.raw_tables import IDENTITY_TABLES
 
@@ -33,7 +33,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConne
         columns = ", ".join(f'"{name}" {sql_type}' for name, sql_type in declaration.raw_columns().items())
         connection.execute(f"create table raw.{feed} ({columns})")
     home: Path = tmp_path_factory.mktemp("home")
-    resolve(connection, Settings(home=home))
+    find_customers(connection, Settings(home=home))
     return connection
 
 

@@ -106,8 +106,8 @@ def test_a_file_that_is_no_database_is_said_to_be_unreadable(empty_home: Path) -
 
 
 def test_a_missing_table_and_a_missing_column_are_named(reader: Reader) -> None:
-    with pytest.raises(MissingDataError, match="campaign_results"):
-        reader.rows("SELECT * FROM campaign_results")
+    with pytest.raises(MissingDataError, match="no_such_mart"):
+        reader.rows("SELECT * FROM no_such_mart")
     with pytest.raises(MissingDataError, match="no_such_column"):
         reader.rows("SELECT no_such_column FROM sales_daily")
 

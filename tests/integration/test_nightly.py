@@ -20,7 +20,7 @@ def snapshot(home: Home) -> duckdb.DuckDBPyConnection:
 
 
 def test_every_mart_of_the_contract_is_published_and_filled(home: Home) -> None:
-    may_be_empty = {"customer_merges"}
+    may_be_empty = {"customer_merges", "model_calibration"}  # a simple rule that won has nothing to calibrate
     with snapshot(home) as connection:
         counts = {name: connection.execute(f"select count(*) from marts.{name}").fetchall()[0][0] for name in MARTS}
     assert {name for name, rows in counts.items() if rows == 0} <= may_be_empty

@@ -74,6 +74,20 @@ def test_a_wrong_destination_is_named_with_its_remedy(world, entry, words):
         load_destinations(world.settings)
 
 
+def test_a_providers_layout_of_coupons_loads(world):
+    columns = {
+        "mobile": "contact",
+        "code": "coupon_code",
+        "until": "valid_to",
+        "custom_id": "key",
+        "who": "customer_id",
+    }
+    entry = {"kind": "files", "operations": ["coupon"], "contact": "phone", "format": "parquet", "columns": columns}
+    world.configure("destinations.yml", {"destinations": {"sms": entry}})
+
+    assert load_destinations(world.settings)["sms"].destination.capabilities().contact == "phone"
+
+
 @pytest.mark.parametrize("name", ["../up", "", ".hidden", "a/b"])
 def test_a_destination_can_not_be_named_out_of_its_folder(world, name):
     world.configure("destinations.yml", {"destinations": {name: {"kind": "files"}}})

@@ -16,6 +16,7 @@ from pipelines.connectors import youzan_api
 from pipelines.destinations import shopify, vendure, wechat, woocommerce, youzan
 from pipelines.destinations.protocol import (
     CouponIssue,
+    CouponRevocation,
     Destination,
     Found,
     Offer,
@@ -87,6 +88,8 @@ def record(operation: Operation, person: str) -> Any:
             return TagChange(*common, add=(Tag("segment", "champions"),), remove=(Tag("segment", "loyal"),))
         case Operation.RECOMMENDATIONS:
             return RecommendationList(*common, items=(RecommendedItem(1, "TEA-01"),))
+        case Operation.REVOKE:
+            return CouponRevocation(*common, "recall", "1", f"ABCDEFGH23456{person}", f"coupon-{person}", "split")
     offer = Offer("amount_off", Decimal("30.00"), Decimal("199"), "CNY")
     return CouponIssue(*common, "recall", "1", f"ABCDEFGH23456{person}", offer, DAY, date(2026, 4, 30))
 
@@ -109,6 +112,7 @@ def settle(destination: Destination, operation: Operation, records: list[Any]) -
         Operation.TAGS: destination.apply_tags,
         Operation.COUPON: destination.issue_coupon,
         Operation.RECOMMENDATIONS: destination.put_recommendations,
+        Operation.REVOKE: getattr(destination, "revoke_coupon", None),
     }[operation]
     for _ in range(6):
         try:

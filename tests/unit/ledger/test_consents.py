@@ -15,7 +15,6 @@ from pipelines.settings import Settings
 from tests.support.dbt_models import CompiledModels, memory_warehouse
 from tests.support.raw_tables import Row, a_channel, create_warehouse_tables, the_channels
 
-MODELS = ("stg_members", "stg_consents", "customer_identities", "customer_consents")
 CHANNELS = the_channels(a_channel("pos"), a_channel("web"))
 FIRST = datetime(2026, 1, 1)
 
@@ -91,7 +90,7 @@ def test_the_answer_rests_on_the_rows_that_decide(
         {"kind": "member", "channel": channel, "identity": member, "customer_id": "c1", "is_blocked": False}
         for channel, member in places
     ]
-    chosen = CompiledModels(tuple(model for model in ledger_models.models if model[1] in MODELS))
+    chosen = ledger_models.only_for("customer_consents")
     with memory_warehouse() as connection:
         create_warehouse_tables(
             connection, settings, CHANNELS, date(2026, 6, 30), {"members": members}, {"identities": identities}
