@@ -21,6 +21,7 @@ from pipelines.destinations.protocol import (
     Found,
     Offer,
     Operation,
+    Outcome,
     OutcomeKind,
     Recipient,
     RecommendationList,
@@ -106,14 +107,21 @@ def go_wrong(server: PlatformServer, fault: Fault, position: int) -> None:
     server.respond = wrongly
 
 
+def sender(destination: Any, operation: Operation) -> Callable[[list[Any]], list[Outcome]]:
+    """The method that takes records of an operation."""
+    match operation:
+        case Operation.TAGS:
+            return destination.apply_tags
+        case Operation.COUPON:
+            return destination.issue_coupon
+        case Operation.RECOMMENDATIONS:
+            return destination.put_recommendations
+    return destination.revoke_coupon
+
+
 def settle(destination: Destination, operation: Operation, records: list[Any]) -> None:
     """As activation does: what has no clear outcome is looked up, and what isn't there is sent again."""
-    send = {
-        Operation.TAGS: destination.apply_tags,
-        Operation.COUPON: destination.issue_coupon,
-        Operation.RECOMMENDATIONS: destination.put_recommendations,
-        Operation.REVOKE: getattr(destination, "revoke_coupon", None),
-    }[operation]
+    send = sender(destination, operation)
     for _ in range(6):
         try:
             outcomes = send(records)
@@ -177,11 +185,7 @@ def test_threads_at_the_same_time_don_t_disturb_each_other(name: str, monkeypatc
         for operation in sorted(destination.capabilities().operations):
             records = [record(operation, person) for person in people]
             batches = [records[start : start + 3] for start in range(0, len(records), 3)]
-            send = {
-                Operation.TAGS: destination.apply_tags,
-                Operation.COUPON: destination.issue_coupon,
-                Operation.RECOMMENDATIONS: destination.put_recommendations,
-            }[operation]
+            send = sender(destination, operation)
             outcomes = [outcome for made in threads.map(send, batches) for outcome in made]
 
             assert {outcome.kind for outcome in outcomes} == {OutcomeKind.APPLIED}
