@@ -9,7 +9,7 @@ ORDERS ?= 100000
 HOME_DIR ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint test-python test-pages test-vendure test-servers test-peers chaos bench format browser clean
+.PHONY: help setup demo test lint test-python test-landing test-pages test-vendure test-servers test-peers chaos bench format browser clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,9 @@ lint: setup  ## ruff, mypy, import-linter, sqlfluff
 
 test-python: setup
 	$(RUN) pytest -n 2 --dist loadgroup -m "not slow and not browser and not peer"
+
+test-landing: setup  ## The awkward landing folder: two nights through the job against figures worked out by hand
+	$(RUN) pytest -m slow tests/integration/test_contract_landing.py
 
 test-pages: setup browser  ## The pages in headless Chromium
 	$(RUN) pytest -m browser tests/dashboards

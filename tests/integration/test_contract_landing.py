@@ -25,7 +25,7 @@ from tests.support.contract_landing import CHANNELS, first_night, second_night
 from tests.support.contract_persons import SECRET, SECRET_PHONES
 from tests.support.landing_files import Landing
 
-pytestmark = [pytest.mark.xdist_group("contract_landing"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("contract_landing"), pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

@@ -117,6 +117,7 @@ def run_killed_at(world, fuse, instant: int) -> None:
     fuse.blows_at = None
 
 
+@pytest.mark.slow
 def test_killed_at_every_instant_the_result_is_the_undisturbed_one(world, fuse):
     expected, instants = undisturbed(world, fuse)
     assert instants > 60

@@ -28,6 +28,7 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_both_sides_find_the_same(place: Path, name: str) -> None:
     case = CASES[name]

@@ -312,6 +312,7 @@ def _bring(lake: Lake) -> None:
     lake.write("pos/orders/b.csv", "not,an,order\n1,2,3\n")
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_step_changes_nothing_after_the_next_run(lake: Lake) -> None:
     _bring(lake)
     lake.load()
