@@ -37,7 +37,7 @@ lint: setup  ## ruff, mypy, import-linter, sqlfluff
 	$(RUN) sqlfluff lint --disable-progress-bar --processes 2 dbt_project
 
 test-python: setup
-	$(RUN) pytest -n 2 --dist loadgroup -m "not slow and not browser and not peer"
+	$(RUN) pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not slow and not browser and not peer"
 
 test-landing: setup  ## The awkward landing folder: two nights through the job against figures worked out by hand
 	$(RUN) pytest -m slow tests/integration/test_contract_landing.py
@@ -52,7 +52,7 @@ test-servers: setup  ## Against a real Vendure on PostgreSQL and a real Odoo 19,
 	$(RUN) pytest -m peer tests/peers
 
 test-peers: test-pages test-vendure test-servers  ## All slow proofs: Chromium, Vendure, Odoo, PostgreSQL, real data sets, kills
-	$(RUN) pytest -n 2 --dist loadgroup -m slow
+	$(RUN) pytest -n 2 --dist loadscope --no-loadscope-reorder -m slow
 
 browser:  ## Install headless Chromium where the machine lets us (Debian, as root)
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
