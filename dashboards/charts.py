@@ -279,5 +279,5 @@ def intervals(
     )
     spans = base.mark_rule(color=BLUE, strokeWidth=3).encode(x=alt.X(f"{low}:Q", title=None, axis=axis), x2=f"{high}:Q")
     points = base.mark_point(color=BLUE, filled=True, size=110, opacity=1).encode(x=alt.X(f"{value}:Q", title=None))
-    nothing = alt.Chart(frame).mark_rule(color=GREY, strokeDash=[4, 4]).encode(x=alt.datum(0))
+    nothing = alt.Chart(frame).mark_rule(color=GREY, strokeDash=[4, 4], aria=False).encode(x=alt.datum(0))
     return (nothing + spans + points).properties(height=2 * BAR_STEP * len(frame) + 36)

@@ -115,8 +115,7 @@ def address_of(served: str, page: str, query: str) -> str:
 
 
 CHARTS = {
-    "overview": 4, "customers": 5, "activation": 0, "health": 3, "channels": 6, "loyalty": 4, "stores": 4,
-    "products": 6, "prices": 2,
+    "overview": 4, "customers": 5, "activation": 0, "health": 3, "products": 6,
 }  # fmt: skip
 _OVERFLOWING = """found => found.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.textContent)"""
 
